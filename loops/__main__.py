@@ -1,0 +1,7 @@
+"""`python -m loops`."""
+
+import sys
+
+from loops.cli import main
+
+sys.exit(main())

@@ -1,0 +1,164 @@
+"""The command line, `python -m loops`. TensorFlow is imported late, so that --help is instant."""
+
+import argparse
+import math
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loops import device
+from loops.config import TrainConfig
+from loops.errors import UserError
+
+if TYPE_CHECKING:
+    from loops.data import FashionMnist
+
+DEFAULTS = TrainConfig()
+LARGEST = 10**9  # epochs or images a batch; beyond it TensorFlow's step counter is the limit
+LARGEST_RATE = 1e6  # Adam moves each weight by about the rate a step
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    options = parse(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(f"error: {error}; activate the environment (. .venv/bin/activate)", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted: this run has no scores", file=sys.stderr)
+        return 130
+
+
+def entry() -> None:
+    """The installed command."""
+    sys.exit(main())
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse and check the options; exits with code 2 and a message where they are wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m loops",
+        description="Train one CNN on Fashion-MNIST by fit(), by a hand-written loop, or by both.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in (
+        ("fit", "train by compile() and fit()"),
+        ("tape", "train by the hand-written tf.function and GradientTape loop"),
+        ("both", "train by each in turn and compare to the bit"),
+    ):
+        _add_training(_command(commands, name, summary, _train))
+    return parser.parse_args(arguments)
+
+
+class _HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows each option's default, but not a None."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return super()._get_help_string(action) if action.default is not None else action.help
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    summary: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary, formatter_class=_HelpWithDefaults)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=_seed, default=DEFAULTS.seed, help="decides initial weights and batch order"
+    )
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--epochs", type=_positive_int, default=DEFAULTS.epochs, help="passes over the images"
+    )
+    parser.add_argument("--batch-size", type=_positive_int, default=DEFAULTS.batch_size, help="images a step")
+    parser.add_argument(
+        "--learning-rate", type=_positive_float, default=DEFAULTS.learning_rate, help="Adam's"
+    )
+    parser.add_argument(
+        "--device", choices=device.CHOICES, default="auto", help="auto takes a GPU where there is one"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the four official .gz files, in place of the embedded ones"
+    )
+    parser.add_argument("--runs", metavar="DIR", default="runs", type=Path, help="where run folders go")
+
+
+def _train(options: argparse.Namespace) -> int:
+    images, where = _prepare(options)
+    from loops.compare import train_and_print
+
+    loops = ("fit", "tape") if options.command == "both" else (options.command,)
+    return train_and_print(loops, images, _config(options, options.seed), where, options.runs)
+
+
+def _config(options: argparse.Namespace, seed: int) -> TrainConfig:
+    return TrainConfig(
+        epochs=options.epochs, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=seed
+    )
+
+
+def _prepare(options: argparse.Namespace) -> "tuple[FashionMnist, device.Device]":
+    """Refuse bad data and a bad folder before TensorFlow's slow start."""
+    from loops import data
+
+    images = data.load(data.find_folder(options.data))
+    _make_writable(options.runs)
+    return images, _start(options.device)
+
+
+def _start(choice: str) -> device.Device:
+    print("starting TensorFlow …", file=sys.stderr)
+    return device.start(choice)
+
+
+def _make_writable(runs: Path) -> None:
+    """Refuse a runs folder that cannot be written, before anything slow starts."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=runs):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--runs {runs}: cannot be written ({error.strerror}). Choose a folder you may write to."
+        ) from None
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {LARGEST}, not {text!r}")
+    return int(text)
+
+
+def _positive_float(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= LARGEST_RATE:
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0 and at most {LARGEST_RATE:g}, not {text!r}"
+        )
+    return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 4294967295, not {text!r}")
+    return int(text)

@@ -1,0 +1,44 @@
+"""Train by one loop or by several in turn, print each, and say whether they agree."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from loops.config import TrainConfig
+from loops.console import EpochBars, format_confusion, format_scores, format_verdict
+from loops.data import FashionMnist
+from loops.device import Device
+from loops.experiment import Outcome, new_model, run_experiment
+from loops.parity import differences, training_state
+
+
+def train_and_print(
+    loops: Sequence[str], data: FashionMnist, config: TrainConfig, device: Device, runs: Path
+) -> int:
+    """Train by each loop in turn and print its scores; two loops end with a verdict.
+
+    Returns the exit code: 1 where two loops differ on a CPU, where they never should.
+    """
+    new_model(config.seed).summary()
+    outcomes = [_train_one(loop, data, config, device, runs) for loop in loops]
+    if len(outcomes) == 1:
+        return 0
+    states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
+    found = differences(*states)
+    print(f"\nverdict, {' against '.join(loops)}: {format_verdict(len(states[0]), found, device.name)}")
+    return 1 if found and device.kind == "cpu" else 0
+
+
+def _train_one(loop: str, data: FashionMnist, config: TrainConfig, device: Device, runs: Path) -> Outcome:
+    print(
+        f"\n{loop} on {device.name}: epochs {config.epochs}, batch size {config.batch_size}, "
+        f"learning rate {config.learning_rate}, seed {config.seed}"
+    )
+    bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
+    try:
+        outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch)
+    finally:
+        bars.close()
+    print(f"\n{format_scores(outcome.history, outcome.evaluation)}")
+    print(f"\nconfusion matrix\n{format_confusion(outcome.evaluation.confusion)}")
+    print(f"\nsaved in {outcome.folder}")
+    return outcome

@@ -1,0 +1,31 @@
+"""Everything that decides the weights of a run, as one frozen object."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Settings of one training; the defaults are those of the blog post.
+
+    `learning_rate` and `adam_epsilon` are Adam's (Keras's default epsilon is 1e-7; the other
+    constants stay at Keras's defaults). `seed` decides initial weights and batch order.
+    `jit_compile` is explicit, never "auto": auto means XLA for fit() on a GPU and nothing for
+    a bare tf.function, and then the two loops would run different programs.
+    """
+
+    epochs: int = 3
+    batch_size: int = 300
+    learning_rate: float = 1e-3
+    adam_epsilon: float = 1e-7
+    seed: int = 0
+    jit_compile: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size) < 1:
+            raise ValueError("epochs and batch_size must be at least 1")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError("seed must be in 0 … 2**32 - 1")
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Batches in one pass over `images`, the partial last one included."""
+        return -(-images // self.batch_size)

@@ -1,0 +1,83 @@
+"""Which processor trains: starts TensorFlow quietly on it, or says why that cannot be."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loops.errors import UserError
+
+CHOICES = ("auto", "cpu", "gpu")
+
+
+class DeviceError(UserError):
+    """A device was asked for that is not there."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """`kind` is "cpu" or "gpu"; `name` is the processor's model."""
+
+    kind: str
+    name: str
+
+
+def start(choice: str = "auto") -> Device:
+    """Import TensorFlow, silence its start-up messages, and pick the device.
+
+    To be called before anything else imports TensorFlow. "cpu" hides every GPU from it, so
+    that the CPU runs the same program whether or not the machine has one.
+
+    Raises:
+        DeviceError: "gpu" was asked for and TensorFlow sees none.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if choice == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    with _quiet_standard_error():
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        tf.zeros(1)  # starts the runtime, which has messages of its own
+    if choice == "gpu" and not gpus:
+        raise DeviceError(
+            "--device gpu: TensorFlow sees no GPU on this machine. Install the extra with "
+            "`pip install -e '.[gpu]'` and check `nvidia-smi`, or use --device cpu."
+        )
+    if gpus and choice != "cpu":
+        return Device("gpu", tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
+    return Device("cpu", cpu_name())
+
+
+def cpu_name() -> str:
+    """The processor's model as Linux names it, elsewhere as Python does."""
+    import platform
+
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def _quiet_standard_error() -> Iterator[None]:
+    """Hold back what C++ code writes to standard error; show it if the block fails."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,64 @@
+"""How good are the trained weights: one evaluator for both loops."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from sklearn.metrics import confusion_matrix, f1_score
+
+from loops.batches import evaluation_stream
+from loops.data import CLASS_NAMES, Split
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Test loss (mean cross-entropy, nats), accuracy, F1 scores, and the confusion matrix.
+
+    `confusion` has shape (10, 10), int64: rows are true classes, columns predicted ones.
+    """
+
+    loss: float
+    accuracy: float
+    f1_micro: float
+    f1_macro: float
+    confusion: npt.NDArray[np.int64]
+
+
+def evaluate(model: tf.keras.Model, split: Split) -> Evaluation:
+    """Evaluate `model` on every image of `split`."""
+    losses, guesses = predict(model, split)
+    return score(split.labels, guesses, losses)
+
+
+def predict(model: tf.keras.Model, split: Split) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """The cross-entropy and the guessed class of each image, both of shape (n,)."""
+
+    @tf.function(reduce_retracing=True)
+    def predict_batch(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        probabilities = model(images, training=False)
+        losses = tf.keras.losses.categorical_crossentropy(labels, probabilities)
+        return losses, tf.argmax(probabilities, axis=-1)
+
+    batches = [predict_batch(*batch) for batch in evaluation_stream(split, EVALUATION_BATCH)]
+    losses, guesses = zip(*batches, strict=True)
+    return np.concatenate(losses), np.concatenate(guesses)
+
+
+def score(
+    labels: npt.NDArray[np.integer], guesses: npt.NDArray[np.integer], losses: npt.NDArray[np.floating]
+) -> Evaluation:
+    """Score guessed classes against true ones, all of shape (n,).
+
+    Macro-F1 averages over all ten classes; a class that is neither there nor guessed counts 0.
+    """
+    classes = np.arange(len(CLASS_NAMES))
+    return Evaluation(
+        loss=float(np.mean(losses, dtype=np.float64)),
+        accuracy=float(np.mean(labels == guesses)),
+        f1_micro=float(f1_score(labels, guesses, labels=classes, average="micro", zero_division=0)),
+        f1_macro=float(f1_score(labels, guesses, labels=classes, average="macro", zero_division=0)),
+        confusion=confusion_matrix(labels, guesses, labels=classes).astype(np.int64),
+    )

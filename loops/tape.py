@@ -1,0 +1,111 @@
+"""Training by a hand-written loop: tf.function, GradientTape, Keras's Adam. The readable reference."""
+
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from loops.batches import evaluation_stream, training_stream
+from loops.config import TrainConfig
+from loops.data import FashionMnist
+from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
+
+Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
+
+
+def train(
+    model: tf.keras.Model,
+    data: FashionMnist,
+    config: TrainConfig,
+    on_step: OnStep = ignore_step,
+    on_epoch: OnEpoch = ignore_epoch,
+) -> History:
+    """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch."""
+    optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    running = RunningMetrics()
+    train_step = make_train_step(model, optimizer, running, jit_compile=config.jit_compile)
+    test_step = make_test_step(model, running, jit_compile=config.jit_compile)
+    stream = training_stream(data.train, config)
+    test_batches = evaluation_stream(data.test, config.batch_size)
+    steps = config.steps_per_epoch(len(data.train))
+
+    records = []
+    for epoch in range(config.epochs):
+        started = time.perf_counter()
+        if epoch == 0:
+            batches = iter(stream)  # on the clock, as in fit()
+        running.reset()
+        for step in range(epoch * steps, (epoch + 1) * steps):
+            train_step(*next(batches))
+            on_step(step + 1, running.read)
+        metrics = running.read()  # waits for the device, so the clock stops after the last step
+        train_seconds = time.perf_counter() - started
+
+        running.reset()
+        for batch in test_batches:
+            test_step(*batch)
+        validation = {f"val_{name}": value for name, value in running.read().items()}
+        records.append(EpochRecord(epoch, metrics | validation, train_seconds))
+        on_epoch(records[-1])
+    return History(tuple(records), optimizer)
+
+
+class RunningMetrics:
+    """Loss and accuracy so far, kept on the device; each image weighs the same."""
+
+    def __init__(self) -> None:
+        self.loss = tf.keras.metrics.Mean()
+        self.accuracy = tf.keras.metrics.CategoricalAccuracy()
+
+    def update(self, loss: tf.Tensor, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
+        """Add one batch: its mean loss, its one-hot labels and probabilities of shape (batch, 10)."""
+        self.loss.update_state(loss, sample_weight=tf.shape(labels)[0])
+        self.accuracy.update_state(labels, probabilities)
+
+    def read(self) -> dict[str, float]:
+        """The values so far as Python floats; waits for the device."""
+        return {"loss": float(self.loss.result()), "accuracy": float(self.accuracy.result())}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.loss.reset_state()
+        self.accuracy.reset_state()
+
+
+def make_train_step(
+    model: tf.keras.Model,
+    optimizer: tf.keras.Optimizer,
+    running: RunningMetrics,
+    *,
+    jit_compile: bool = False,
+) -> Step:
+    """Compile one step: forward, loss, gradients, Adam, metrics.
+
+    The step takes float32 images (batch, 28, 28, 1) and one-hot labels (batch, 10).
+    """
+    cross_entropy = tf.keras.losses.CategoricalCrossentropy()
+    optimizer.build(model.trainable_variables)  # slots exist before tracing: a graph cannot make them
+
+    @tf.function(jit_compile=jit_compile, reduce_retracing=True)
+    def train_step(images: tf.Tensor, labels: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            probabilities = model(images, training=True)
+            loss = sum(model.losses, cross_entropy(labels, probabilities))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        running.update(loss, labels, probabilities)
+
+    return train_step
+
+
+def make_test_step(model: tf.keras.Model, running: RunningMetrics, *, jit_compile: bool = False) -> Step:
+    """Compile one validation step: forward, loss, metrics."""
+    cross_entropy = tf.keras.losses.CategoricalCrossentropy()
+
+    @tf.function(jit_compile=jit_compile, reduce_retracing=True)
+    def test_step(images: tf.Tensor, labels: tf.Tensor) -> None:
+        probabilities = model(images, training=False)
+        loss = sum(model.losses, cross_entropy(labels, probabilities))
+        running.update(loss, labels, probabilities)
+
+    return test_step

@@ -1,0 +1,5 @@
+"""The network and nothing else."""
+
+from model.cnn import CLASSES, IMAGE_SHAPE, PARAM_COUNT, FashionCNN
+
+__all__ = ["CLASSES", "IMAGE_SHAPE", "PARAM_COUNT", "FashionCNN"]

@@ -1,0 +1,1 @@
+"""Fast tests of model and loops: small data, no GPU, no network."""

@@ -1,0 +1,114 @@
+"""The command line: what it refuses, with which exit code, and that a usage error is instant."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loops import cli, device
+from loops.data import EMBEDDED, FashionMnist
+from loops.device import Device
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["sgd"],
+        ["tape", "--epochs", "0"],
+        ["tape", "--epochs", "1.5"],
+        ["tape", "--epochs", "99999999999999999999999"],
+        ["tape", "--learning-rate", "1e39"],
+        ["tape", "--batch-size", "-3"],
+        ["tape", "--batch-size", "many"],
+        ["tape", "--learning-rate", "0"],
+        ["tape", "--learning-rate", "nan"],
+        ["tape", "--learning-rate", "inf"],
+        ["tape", "--seed", "-1"],
+        ["tape", "--seed", str(2**32)],
+        ["tape", "--device", "tpu"],
+    ],
+)
+def test_bad_option_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(arguments)
+    assert exit_.value.code == 2
+    message = capsys.readouterr().err
+    assert not arguments or arguments[-1] in message
+
+
+def test_gpu_asked_for_and_absent_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert cli.main(["tape", "--device", "gpu"]) == 1
+    assert "--device gpu: TensorFlow sees no GPU" in capsys.readouterr().err
+
+
+def test_bad_data_is_refused_without_a_traceback_or_a_run(tmp_path: Path) -> None:
+    for file in EMBEDDED.glob("*.gz"):
+        (tmp_path / file.name).write_bytes(file.read_bytes()[:-1000])
+    command = [
+        sys.executable,
+        "-m",
+        "loops",
+        "fit",
+        "--data",
+        str(tmp_path),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_runs_folder_that_cannot_be_written_is_refused_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(device, "start", lambda choice: pytest.fail("TensorFlow was started"))
+    assert cli.main(["tape", "--runs", str(tmp_path / "file")]) == 1
+    assert f"--runs {tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
+
+
+def test_interrupt_ends_with_130_and_a_marked_run(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("loops.data.load", lambda folder: small)
+    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    monkeypatch.setattr("loops.experiment.LOOPS", {"tape": interrupted})
+    assert cli.main(["tape", "--runs", str(tmp_path)]) == 130
+    (result,) = tmp_path.glob("*/result.json")
+    assert json.loads(result.read_text())["status"] == "interrupted"
+
+
+def test_help_and_usage_errors_do_not_import_tensorflow() -> None:
+    code = (
+        "import sys\n"
+        "from loops.cli import main\n"
+        "try: main(['--help'])\n"
+        "finally: assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+
+
+def test_both_prints_everything_and_ends_with_the_verdict(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("loops.data.load", lambda folder: small)
+    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    arguments = ["both", "--epochs", "1", "--batch-size", "60", "--seed", "12345", "--runs", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    for part in ("411,242", "epoch 1/1", "total training time", "test accuracy", "F1 micro", "9 Ankle boot"):
+        assert part in printed
+    assert printed.splitlines()[-1].startswith("verdict, fit against tape: bit-identical: 30 weights")
+    assert len(list(tmp_path.glob("*/result.json"))) == 2
