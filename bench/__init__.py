@@ -1,0 +1,1 @@
+"""Everything that measures: parity, step time, devices, report."""

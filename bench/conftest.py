@@ -1,0 +1,175 @@
+"""Options, fixtures and the closing table of `pytest bench`; one process measures one device."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.tables import closing_table
+from loops import data
+from loops import device as devices
+from loops.config import TrainConfig
+from loops.data import DataError, FashionMnist
+from loops.device import Device, DeviceError
+from loops.environment import describe
+
+ENVIRONMENT = dict(os.environ)  # as it was before a GPU was hidden from this process
+NO_GPU = "TensorFlow sees no GPU on this machine"
+HERE = pytest.StashKey[Device]()
+LOAD = pytest.StashKey[float]()
+ROWS = pytest.StashKey[list[dict[str, Any]]]()
+ELSEWHERE_FACTS = pytest.StashKey[dict[str, Any]]()
+ELSEWHERE = pytest.StashKey[list[dict[str, Any]]]()  # rows that the GPU's own process measured
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the bench alone."""
+    group = parser.getgroup("fit-vs-tape")
+    group.addoption("--device", choices=("cpu", "gpu", "all"), default="all", help="what to measure (all)")
+    group.addoption("--epochs", type=int, default=3, help="epochs of the full trainings (3)")
+    group.addoption("--pairs", type=int, default=20, help="pairs of blocks behind each ratio (20)")
+    group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start TensorFlow on the one device of this process, before a test module imports it."""
+    if min(config.getoption("--epochs"), config.getoption("--pairs") - 1) < 1:
+        raise pytest.UsageError("--epochs must be at least 1 and --pairs at least 2")
+    config.addinivalue_line("markers", "grid: only with --grid")
+    config.stash[LOAD] = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    try:
+        config.stash[HERE] = devices.start("gpu" if config.getoption("--device") == "gpu" else "cpu")
+    except DeviceError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[ROWS], config.stash[ELSEWHERE], config.stash[ELSEWHERE_FACTS] = [], [], {}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A row for each device that `--device` names."""
+    if "device" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--device")
+        metafunc.parametrize("device", ["cpu", "gpu"] if chosen == "all" else [chosen], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the grid's extra rows out unless asked for."""
+    if not config.getoption("--grid"):
+        extra = [item for item in items if item.get_closest_marker("grid")]
+        items[:] = [item for item in items if item not in extra]
+        config.hook.pytest_deselected(items=extra)
+
+
+@pytest.fixture
+def pairs(pytestconfig: pytest.Config) -> int:
+    """How many pairs of blocks stand behind a ratio."""
+    return int(pytestconfig.getoption("--pairs"))
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> Device:
+    """The device that this process measures; rows of another one are skipped here, with the reason."""
+    here = request.config.stash[HERE]
+    if request.param != here.kind:
+        pytest.skip("measured in a process of its own, below" if gpu_is_there() else NO_GPU)
+    return here
+
+
+@pytest.fixture(scope="session")
+def fashion() -> FashionMnist:
+    """The 70,000 real images."""
+    try:
+        return data.load(data.find_folder(None))
+    except DataError as error:
+        pytest.exit(f"error: {error}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def trainings(
+    fashion: FashionMnist, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """The full trainings of this session."""
+    from bench.trainings import Trainings  # imports TensorFlow, which pytest_configure starts
+
+    config = TrainConfig(epochs=pytestconfig.getoption("--epochs"))
+    folder = tmp_path_factory.mktemp("runs")
+    return Trainings(fashion, config, pytestconfig.stash[HERE], folder, _announcer(pytestconfig))
+
+
+def _announcer(config: pytest.Config) -> Callable[[str], None]:
+    """Prints a line at once, past pytest's capture: a training takes longer than people wait in silence."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+
+    def announce(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n  {line}", end="", flush=True)
+
+    return announce
+
+
+@pytest.fixture(autouse=True)
+def collect_row(request: pytest.FixtureRequest, device: Device, benchmark: Any) -> Iterator[None]:
+    """Say which row runs, and keep what it found, as the JSON file will hold it, for the closing table."""
+    _announcer(request.config)(request.node.name)
+    yield
+    if benchmark.stats is not None and not benchmark.has_error:
+        request.config.stash[ROWS].append(dict(benchmark.extra_info))
+
+
+_probed: list[bool] = []
+
+
+def gpu_is_there() -> bool:
+    """Whether a fresh process, from which this one's setting hides no GPU, finds one; asked once."""
+    if not _probed:
+        ask = "from loops import device; device.start('gpu')"
+        done = subprocess.run([sys.executable, "-c", ask], env=ENVIRONMENT, capture_output=True, check=False)
+        _probed.append(done.returncode == 0)
+    return _probed[0]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-benchmark writes its JSON
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With --device all and a GPU in the machine: measure it now, in a process of its own."""
+    config = session.config
+    if config.getoption("--device") != "all" or not config.stash[ROWS] or not gpu_is_there():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "gpu.json"
+        arguments = [*config.invocation_params.args, "--device", "gpu", f"--benchmark-json={saved}"]
+        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=ENVIRONMENT, check=False)
+        session.exitstatus = session.exitstatus or done.returncode
+        if saved.exists():
+            measured = json.loads(saved.read_text())
+            config.stash[ELSEWHERE].extend(measured["benchmarks"])
+            config.stash[ELSEWHERE_FACTS].update(measured["machine_info"]["fit_vs_tape"])
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Put the GPU's rows beside the CPU's in one file."""
+    output_json["benchmarks"].extend(config.stash[ELSEWHERE])
+    if config.stash[ELSEWHERE_FACTS]:
+        output_json["machine_info"]["fit_vs_tape_gpu"] = config.stash[ELSEWHERE_FACTS]
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Record what timings depend on beside pytest-benchmark's own facts."""
+    facts = describe(config.stash[HERE], jit_compile=False)
+    machine_info["fit_vs_tape"] = facts | {"load_at_start": config.stash[LOAD]}
+
+
+@pytest.hookimpl(wrapper=True)  # after everybody else's
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Iterator[None]:
+    """The closing table, and why rows are missing from it."""
+    yield
+    rows = config.stash[ROWS] + [row["extra_info"] for row in config.stash[ELSEWHERE]]
+    if rows:
+        terminalreporter.section("fit against tape")
+        terminalreporter.write_line(closing_table(rows, load_at_start=config.stash[LOAD]))
+    if any(NO_GPU in str(skipped.longrepr) for skipped in terminalreporter.getreports("skipped")):
+        terminalreporter.write_line(f"\nGPU rows skipped: {NO_GPU}")

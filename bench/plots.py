@@ -1,0 +1,120 @@
+"""From measured rows to pictures: ratios, where a step goes, distance to the floor, GPU against CPU."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+
+from bench.tables import Row, of_kind, place, ratio_of, step_shares, times_the_floor
+
+Draw = Callable[[Any, Sequence[Row]], None]
+
+
+def write_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draw every plot that `rows` hold data for, as PNG files in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = [row for row in of_kind(rows, "step") if not row["control"]]
+    measured_floor = any(times_the_floor(row, rows) for row in steps)
+    drawings: dict[str, tuple[Draw, bool]] = {
+        "ratio-by-batch-size": (draw_ratios, bool(steps)),
+        "step-breakdown": (draw_breakdown, bool(of_kind(rows, "part"))),
+        "times-the-floor": (draw_floor, measured_floor),
+        "gpu-against-cpu": (draw_devices, any(row["device"] == "gpu" for row in steps)),
+    }
+    written = []
+    for name, (draw, has_data) in drawings.items():
+        if has_data:
+            figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+            draw(axes, rows)
+            written.append(folder / f"{name}.png")
+            figure.savefig(written[-1], dpi=110)
+            plt.close(figure)
+    return written
+
+
+def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
+    """Step time over fit()'s with its interval, by batch size, a line for each loop and device."""
+    steps = [row for row in of_kind(rows, "step") if not row["control"]]
+    lines = sorted({(row["arm"], row["device"]) for row in steps})
+    for arm, device in lines:
+        points = sorted(
+            (row["batch_size"], ratio_of(row))
+            for row in steps
+            if (row["arm"], row["device"]) == (arm, device)
+        )
+        sizes, ratios = zip(*points, strict=True)
+        medians = [ratio.median for ratio in ratios]
+        below = [ratio.median - ratio.low for ratio in ratios]
+        above = [ratio.high - ratio.median for ratio in ratios]
+        axes.errorbar(sizes, medians, (below, above), marker="o", capsize=4, label=f"{arm}, {device}")
+    axes.axhline(1, color="black", linewidth=1, label="fit()")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="batch size",
+        ylabel="step time / fit() step time",
+        title="Step time against fit(), median of pairs with 95 % interval",
+    )
+    ticks_x = sorted({row["batch_size"] for row in steps})
+    axes.set_xticks(ticks_x, [str(size) for size in ticks_x])
+    axes.minorticks_off()
+    ticks = [0.5, 0.7, 1, 1.5, 2, 3, 4]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
+    """Stacked shares of a step, a bar for each device."""
+    parts = of_kind(rows, "part")
+    places = list(dict.fromkeys(place(row) for row in parts))
+    for where in places:
+        device, left = f"{where[1]}\n{where[2]}", 0.0
+        shares = step_shares([row for row in parts if place(row) == where])
+        for index, (part, share) in enumerate(shares.items()):
+            label = part if where == places[0] else None
+            axes.barh(device, share, left=left, color=f"C{index}", label=label)
+            if share > 0.05:
+                axes.text(
+                    left + share / 2, device, f"{part}\n{share:.0%}", ha="center", va="center", color="white"
+                )
+            left += share
+    axes.set(xlabel="share of the whole step", title="Where a step of the tape goes, batch size 300")
+    axes.axvline(1, color="black", linewidth=1)
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
+
+
+def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
+    """Times the floor at the post's batch size, a bar for each loop and device."""
+    steps = [row for row in of_kind(rows, "step") if row["batch_size"] == 300]
+    found = [(f"{row['arm']}, {row['device']}", times_the_floor(row, rows)) for row in steps]
+    found = [(name, times) for name, times in found if times]
+    for name, times in found:
+        axes.barh(name, times, color="C0")
+        axes.text(times, name, f" {times:.1f}", va="center")
+    axes.invert_yaxis()
+    axes.axvline(1, color="black", linewidth=1)
+    axes.margins(x=0.1)
+    axes.set(
+        xlabel="times the floor (1 = the machine's own rates)", title="Distance to the floor, batch size 300"
+    )
+
+
+def draw_devices(axes: Any, rows: Sequence[Row]) -> None:
+    """Images a second by batch size, a line for each loop and device; only where a GPU was measured."""
+    steps = [row for row in of_kind(rows, "step") if not row["control"]]
+    for arm, device in sorted({(row["arm"], row["device"]) for row in steps}):
+        points = sorted(
+            (row["batch_size"], row["images_per_second"])
+            for row in steps
+            if (row["arm"], row["device"]) == (arm, device)
+        )
+        axes.plot(*zip(*points, strict=True), marker="o", label=f"{arm}, {device}")
+    axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="images/s", title="GPU against CPU")
+    axes.grid(alpha=0.3)
+    axes.legend()

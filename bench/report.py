@@ -1,0 +1,99 @@
+"""Saved JSON to tables and plots: `python -m bench.report FILE.json [FILE.json …]`.
+
+Two files, one from a machine with a GPU and one without, give the GPU-against-CPU table.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.plots import write_plots
+from bench.tables import Row, all_tables
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
+
+
+class ReportError(Exception):
+    """A file that is no saved benchmark of this suite."""
+
+
+def load_rows(path: Path) -> list[Row]:
+    """The rows that `pytest bench --benchmark-json` saved in `path`.
+
+    Raises:
+        ReportError: the file is missing, is no JSON or holds no row of this suite.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        found = [row["extra_info"] for row in saved["benchmarks"] if "kind" in row["extra_info"]]
+        rows = [row | {"machine": path.stem} for row in found]
+    except FileNotFoundError:
+        raise ReportError(
+            f"{path}: no such file. Make one with `pytest bench --benchmark-json {path}`."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ReportError(f"{path}: not JSON that `pytest bench --benchmark-json` has written.") from None
+    if not rows:
+        raise ReportError(f"{path}: holds no row of this suite. Was it written by `pytest bench`?")
+    return rows
+
+
+def describe_machine(path: Path) -> str:
+    """One line on where a file was measured."""
+    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["machine_info"]["fit_vs_tape"]
+    gpu = f", {facts['gpu']}" if facts["gpu"] else ""
+    return (
+        f"{path.stem}: {facts['cpu']}{gpu}, {facts['cores']} cores, TensorFlow {facts['tensorflow']}, "
+        f"Keras {facts['keras']}, oneDNN {'on' if facts['onednn'] else 'off'}, "
+        f"load {facts['load_at_start']:.1f} at the start"
+    )
+
+
+def markdown(paths: Sequence[Path]) -> str:
+    """The tables of all `paths` together, as the README shows them."""
+    rows = [row for path in paths for row in load_rows(path)]
+    parts = [table.as_markdown() for table in all_tables(rows)] + [
+        f"- {describe_machine(path)}" for path in paths
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_figures(text: str, figures: str) -> str:
+    """`text` with what stands between its two markers replaced."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    return before + BEGIN + figures + END + after
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables; with --write, put them in the README and draw the plots."""
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="JSON of `pytest bench`; default: bench/results/*.json"
+    )
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there")
+    parser.add_argument("--write", action="store_true", help="update README.md and docs/plots")
+    options = parser.parse_args(arguments)
+    paths = options.files or sorted(RESULTS.glob("*.json"))
+    try:
+        rows = [row for path in paths for row in load_rows(path)]
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\n\n".join(table.as_text() for table in all_tables(rows)))
+    if options.write:
+        README.write_text(with_figures(README.read_text(encoding="utf-8"), markdown(paths)), encoding="utf-8")
+    folder = options.plots or (ROOT / "docs" / "plots" if options.write else None)
+    if folder:
+        print("\n" + "\n".join(f"drawn: {path}" for path in write_plots(rows, folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

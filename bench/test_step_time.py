@@ -1,0 +1,110 @@
+"""Which loop's step is faster, and by how much: each variant paired against fit()."""
+
+import statistics
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from bench.arms import DelayedArm, FunctionArm, Variant, make_arm
+from bench.floor import step_bytes, step_flops
+from bench.harness import half, measure, timed
+from loops.batches import prepare, training_stream
+from loops.config import TrainConfig
+from loops.data import FashionMnist
+from loops.device import Device
+from loops.experiment import new_model
+
+FIT, TAPE = Variant("fit"), Variant("tape")
+BATCH_SIZE = TrainConfig().batch_size
+BATCH_SIZES = (1, 8, 32, 128, 300, 1000)
+PLANTED = 0.05
+VARIANTS = (
+    FIT,  # against itself: the A/A control, whose interval should hold 1
+    TAPE,
+    Variant("fit", steps_per_execution=8),
+    Variant("eager tape"),
+    Variant("tape", jit_compile=True),
+    Variant("fit", jit_compile=True),
+)
+HEADLINES = [(variant, BATCH_SIZE) for variant in VARIANTS[:3]]  # the other rows get half the pairs
+DEFAULT = [(variant, BATCH_SIZE) for variant in VARIANTS[:-1]] + [
+    (TAPE, batch_size) for batch_size in BATCH_SIZES if batch_size != BATCH_SIZE
+]
+GRID = [(variant, batch_size) for variant in VARIANTS for batch_size in BATCH_SIZES]
+
+
+def cases() -> list[Any]:
+    """The default run's rows, and those that `--grid` adds."""
+    marks = {case: () if case in DEFAULT else (pytest.mark.grid,) for case in [*DEFAULT, *GRID]}
+    return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
+
+
+@pytest.mark.parametrize(("variant", "batch_size"), cases())
+def test_step(
+    benchmark: Any, device: Device, variant: Variant, batch_size: int, fashion: FashionMnist, pairs: int
+) -> None:
+    """One training step on a fixed batch in memory, against fit()'s."""
+    model = new_model(0)
+    benchmark.group = f"step, {device.kind}"
+    benchmark.extra_info.update(
+        kind="step",
+        arm=variant.name,
+        device=device.kind,
+        device_name=device.name,
+        control=variant == FIT,
+        flops=step_flops(model, batch_size),
+        bytes=step_bytes(model, batch_size),
+    )
+    stream = fixed_batch(fashion, batch_size)
+    arm, reference = make_arm(variant, stream), make_arm(FIT, stream)
+    multiple = variant.steps_per_execution
+    fewer = pairs if (variant, batch_size) in HEADLINES else half(pairs)
+    measure(benchmark, arm, reference, pairs=fewer, batch_size=batch_size, multiple=multiple)
+
+
+def test_epoch(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+    """The tape's step with its share of the input pipeline, against fit()'s: an epoch's time by steps."""
+    stream = training_stream(fashion.train, TrainConfig(epochs=10**6))
+    benchmark.group = f"epoch, {device.kind}"
+    benchmark.extra_info.update(
+        kind="epoch",
+        arm=TAPE.name,
+        device=device.kind,
+        device_name=device.name,
+        steps_per_epoch=TrainConfig().steps_per_epoch(len(fashion.train)),
+    )
+    measure(benchmark, make_arm(TAPE, stream), make_arm(FIT, stream), pairs=pairs, batch_size=BATCH_SIZE)
+
+
+def test_planted_slowdown(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+    """The positive control: a tape whose every step sleeps 5 % longer than it takes should show as slower."""
+    stream = fixed_batch(fashion, BATCH_SIZE)
+    arm, reference = make_arm(TAPE, stream), make_arm(TAPE, stream)
+    arm.run(2)
+    pause = PLANTED * statistics.median(timed(lambda: arm.run(1)) for _ in range(9))
+    benchmark.group = f"control, {device.kind}"
+    benchmark.extra_info.update(
+        kind="planted", arm="tape, 5 % asleep", device=device.kind, device_name=device.name, slowdown=PLANTED
+    )
+    measure(benchmark, DelayedArm(arm, pause), reference, pairs=pairs, batch_size=BATCH_SIZE)
+
+
+def test_inference(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+    """A compiled forward pass, against `predict_on_batch`."""
+    images, _ = next(iter(fixed_batch(fashion, BATCH_SIZE)))
+    model = new_model(0)
+    model.compile(jit_compile=False)
+    forward = tf.function(lambda: model(images, training=False))
+    benchmark.group = f"inference, {device.kind}"
+    benchmark.extra_info.update(
+        kind="inference", arm="tf.function", device=device.kind, device_name=device.name
+    )
+    predict = FunctionArm(lambda: model.predict_on_batch(images))
+    measure(benchmark, FunctionArm(forward), predict, pairs=half(pairs), batch_size=BATCH_SIZE)
+
+
+def fixed_batch(fashion: FashionMnist, batch_size: int) -> tf.data.Dataset:
+    """One prepared batch, over and over: what is timed is the step, not the input."""
+    split = fashion.train.first(batch_size)
+    return tf.data.Dataset.from_tensors(prepare(split.images, split.labels)).repeat()

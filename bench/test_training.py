@@ -1,0 +1,70 @@
+"""Do the two loops arrive at the same weights: full trainings by each on the real images."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from bench.memory import PeakMemory
+from bench.trainings import SEEDS_MEAN, SEEDS_STD, Trainings
+from loops.device import Device
+from loops.experiment import LOOPS
+from loops.parity import differences, training_state
+from model import PARAM_COUNT
+
+TRAIN_IMAGES = 60_000
+GPU_BOUND = 0.02  # on a GPU sums are reordered: weights may drift apart by this share of the largest
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_training(benchmark: Any, loop: str, device: Device, trainings: Trainings) -> None:
+    """Train by one loop, evaluate, and hold the scores against what seeds give."""
+    benchmark.group = f"training, {device.kind}"
+    memory = PeakMemory(device)
+    outcome = benchmark.pedantic(trainings.outcome, args=(loop,), rounds=1)
+    scores = outcome.evaluation
+    benchmark.extra_info.update(
+        kind="training",
+        loop=loop,
+        device=device.kind,
+        device_name=device.name,
+        config=asdict(trainings.config),
+        params=outcome.model.count_params(),
+        test_accuracy=scores.accuracy,
+        f1_micro=scores.f1_micro,
+        f1_macro=scores.f1_macro,
+        train_seconds=outcome.history.train_seconds,
+        images_per_second=len(outcome.history.epochs) * TRAIN_IMAGES / outcome.history.train_seconds,
+        **memory.read(),
+        epoch_seconds=[record.train_seconds for record in outcome.history.epochs],
+    )
+    assert outcome.model.count_params() == PARAM_COUNT == 411_242
+    if trainings.config.epochs == 3:
+        assert abs(scores.accuracy - SEEDS_MEAN) < 4 * SEEDS_STD
+        assert scores.f1_micro == pytest.approx(scores.accuracy)  # one label an image
+
+
+def test_parity(benchmark: Any, device: Device, trainings: Trainings) -> None:
+    """Bit-identical weights, optimizer slots and metrics on a CPU; bounded drift on a GPU."""
+    benchmark.group = f"parity, {device.kind}"
+    fit, tape = (trainings.outcome(loop) for loop in ("fit", "tape"))
+    states = [training_state(outcome.model, outcome.history) for outcome in (fit, tape)]
+    found = benchmark.pedantic(differences, args=states, rounds=1)
+    weights = [difference for difference in found if difference.name.startswith("weight")]
+    worst = max((difference.relative for difference in weights), default=0.0)
+    benchmark.extra_info.update(
+        kind="parity",
+        device_name=device.name,
+        device=device.kind,
+        compared=len(states[0]),
+        differing=len(found),
+        largest_relative=worst,
+        verdict="bit-identical" if not found else f"weights within {worst:.1g}",
+    )
+    if device.kind == "cpu":
+        assert not found, found
+        assert fit.evaluation.accuracy == tape.evaluation.accuracy
+        assert fit.evaluation.f1_micro == tape.evaluation.f1_micro
+        assert fit.evaluation.f1_macro == tape.evaluation.f1_macro
+    else:
+        assert worst < GPU_BOUND

@@ -1,0 +1,118 @@
+"""Rows to tables and the floor: numbers worked out by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import floor, report
+from bench.tables import all_tables, closing_table, step_shares
+from model import FashionCNN
+
+
+def step(arm: str, ms: float, ratio: float, **more: Any) -> dict[str, Any]:
+    row = {"kind": "step", "arm": arm, "device": "cpu", "device_name": "C", "control": arm == "fit"}
+    row |= {"batch_size": 300, "ms_per_step": ms, "samples_ms": [ms] * 3, "images_per_second": 300_000 / ms}
+    row |= {"ratio": ratio, "ratio_low": ratio - 0.02, "ratio_high": ratio + 0.02, "pairs": 20}
+    return row | {"first_call_seconds": 1.5, "relative_iqr": 0.05, "flops": 10**9, "bytes": 10**6} | more
+
+
+ROWS = [
+    step("fit", 40.0, 1.0),
+    step("tape", 20.0, 0.5),
+    step("tape", 2.0, 0.5, device="gpu", device_name="G"),
+]
+RATES = [
+    {"kind": "rate", "arm": "matrix multiply", "device": "cpu", "device_name": "C", "per_second": 1e11},
+    {"kind": "rate", "arm": "copy", "device": "cpu", "device_name": "C", "per_second": 1e10},
+]
+
+
+def test_closing_table_holds_ratio_verdict_floor_and_gpu_against_cpu() -> None:
+    text = closing_table(ROWS + RATES, load_at_start=0.0)
+    assert "0.500 [0.480, 0.520]  faster" in text
+    assert "A/A control" in text
+    assert "15,000" in text  # images a second
+    assert "10.000 [10.000, 10.000]" in text  # 20 ms on the CPU, 2 ms on the GPU
+    assert "C / G" in text
+    # 1 GFLOP at 100 GFLOP/s is 10 ms: 20 ms is twice the floor
+    assert any(line.split() == ["tape", "cpu", "300", "1.00", "10.00", "2.0"] for line in text.splitlines())
+    assert "noise" not in text
+
+
+def test_every_kind_of_row_that_is_committed_finds_its_table() -> None:
+    for path in sorted(report.RESULTS.glob("*.json")):
+        rows = report.load_rows(path)
+        text = closing_table(rows, load_at_start=0.0)
+        kinds = {row["kind"] for row in rows}
+        assert kinds >= {"training", "parity", "step", "epoch", "inference", "part", "rate", "planted"}
+        for title in (
+            "Full training",
+            "Step time by",
+            "Epoch and",
+            "Where a step goes",
+            "Distance to the floor",
+        ):
+            assert title in text
+        assert "bit-identical" in text
+        assert "positive control: 5% planted" in text
+
+
+def test_noise_is_said() -> None:
+    rows = [step("fit", 40.0, 1.05), step("tape", 20.0, 0.5, relative_iqr=0.2)]
+    text = closing_table(rows, load_at_start=1e6)
+    assert "interquartile range over 10% of the median: tape at 300" in text
+    assert "the A/A control (fit against fit) excludes 1: 1.050 [1.030, 1.070]" in text
+    assert "load average 1000000.0 at the start" in text
+
+
+def test_backward_is_what_forward_leaves_of_both() -> None:
+    parts = [{"arm": "forward and backward", "ratio": 0.8}, {"arm": "forward", "ratio": 0.3}]
+    assert step_shares(parts) == {"forward": 0.3, "backward": 0.5}
+
+
+def test_operations_and_bytes_of_a_step_worked_out_by_hand() -> None:
+    model = FashionCNN()
+    # output positions × kernel entries: 28·28·2·2·1·32, 14·14·2·2·32·64, 3136·128, 128·10
+    macs = {"conv1": 100_352, "conv2": 1_605_632, "hidden": 401_408, "classifier": 1_280}
+    assert floor.forward_macs(model) == macs
+    assert floor.step_flops(model, 300) == 2 * 300 * (3 * 2_108_672 - 100_352)  # 3.7 GFLOP
+    assert floor.step_bytes(model, 300) == 4 * (300 * 784 + 8 * 411_242)
+    assert floor.floor_seconds(10, 1, flops_per_second=2, bytes_per_second=1) == 5
+    assert floor.floor_seconds(1, 10, flops_per_second=2, bytes_per_second=1) == 10
+
+
+def test_two_files_give_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rows in (("cpu", ROWS[:2]), ("gpu", ROWS[2:])):
+        (tmp_path / f"{name}.json").write_text(
+            json.dumps({"benchmarks": [{"extra_info": row} for row in rows]})
+        )
+    plots = ["--plots", str(tmp_path / "plots")]
+    assert report.main([str(tmp_path / "cpu.json"), str(tmp_path / "gpu.json"), *plots]) == 0
+    assert "GPU against CPU" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        "ratio-by-batch-size.png",
+        "gpu-against-cpu.png",
+    }
+
+
+@pytest.mark.parametrize("content", [None, "<html>", "[]", '{"benchmarks": []}'])
+def test_file_that_is_no_result_is_refused(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_text(content)
+    assert report.main([str(path)]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {path}: ")
+    assert "Traceback" not in message
+
+
+def test_readme_shows_the_committed_figures() -> None:
+    text = report.README.read_text(encoding="utf-8")
+    paths = sorted(report.RESULTS.glob("*.json"))
+    assert paths
+    assert report.with_figures(text, report.markdown(paths)) == text
+    assert {table.title for table in all_tables(report.load_rows(paths[0]))} >= {"Full training"}
