@@ -86,7 +86,7 @@ def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
             left += share
     axes.set(xlabel="share of the whole step", title="Where a step of the tape goes, batch size 300")
     axes.axvline(1, color="black", linewidth=1)
-    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
+    axes.figure.legend(ncols=5, loc="outside lower center", frameon=False)
 
 
 def draw_floor(axes: Any, rows: Sequence[Row]) -> None:

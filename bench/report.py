@@ -5,6 +5,7 @@ Two files, one from a machine with a GPU and one without, give the GPU-against-C
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,6 +56,18 @@ def describe_machine(path: Path) -> str:
     )
 
 
+def keep(path: Path, folder: Path) -> Path:
+    """Copy a saved benchmark into `folder` under its machine's name, without the host's own name."""
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    saved["machine_info"].pop("node", None)
+    facts = saved["machine_info"]["fit_vs_tape"]
+    words = re.sub(r"\((R|TM)\)", "", f"{facts['cpu']} {facts['cores']} cores {facts['gpu'] or ''}").lower()
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{'-'.join(re.findall('[a-z0-9]+', words))}.json"
+    kept.write_text(json.dumps(saved, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return kept
+
+
 def markdown(paths: Sequence[Path]) -> str:
     """The tables of all `paths` together, as the README shows them."""
     rows = [row for path in paths for row in load_rows(path)]
@@ -78,6 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "files", nargs="*", type=Path, help="JSON of `pytest bench`; default: bench/results/*.json"
     )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there")
+    parser.add_argument(
+        "--keep", action="store_true", help="first copy the files to bench/results, named by machine"
+    )
     parser.add_argument("--write", action="store_true", help="update README.md and docs/plots")
     options = parser.parse_args(arguments)
     paths = options.files or sorted(RESULTS.glob("*.json"))
@@ -86,6 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if options.keep:
+        for path in options.files:
+            print(f"kept: {keep(path, RESULTS)}")
+        paths = sorted(RESULTS.glob("*.json"))
+        rows = [row for path in paths for row in load_rows(path)]
     print("\n\n".join(table.as_text() for table in all_tables(rows)))
     if options.write:
         README.write_text(with_figures(README.read_text(encoding="utf-8"), markdown(paths)), encoding="utf-8")

@@ -11,6 +11,7 @@ from bench.timing import NOISY, Ratio, independent_ratio, verdict
 
 Row = Mapping[str, Any]
 MIB = 2**20
+HALTING = 1.5  # the slowest epoch of a training over the fastest; beyond it, seconds say little
 
 
 @dataclass(frozen=True)
@@ -263,6 +264,11 @@ def noise_lines(rows: Sequence[Row], load_at_start: float) -> list[str]:
     noisy = [f"{row['arm']} at {row['batch_size']}" for row in timed if row["relative_iqr"] > NOISY]
     off = [str(ratio_of(row)) for row in timed if row.get("control") and ratio_of(row).excludes(1)]
     cores = os.cpu_count() or 1
+    halting = [
+        f"{row['loop']} {min(row['epoch_seconds']):.1f} to {max(row['epoch_seconds']):.1f} s"
+        for row in of_kind(rows, "training")
+        if max(row["epoch_seconds"]) > HALTING * min(row["epoch_seconds"])
+    ]
     lines = [
         f"positive control: {row['slowdown']:.0%} planted in the tape's step show as {ratio_of(row)}: "
         f"{'detected' if ratio_of(row).low > 1 else 'NOT detected, this machine is too noisy now'}"
@@ -270,6 +276,8 @@ def noise_lines(rows: Sequence[Row], load_at_start: float) -> list[str]:
     ]
     if noisy:
         lines.append(f"noise: interquartile range over {NOISY:.0%} of the median: {', '.join(noisy)}")
+    if halting:
+        lines.append(f"noise: epochs of one training differ, the machine halted: {', '.join(halting)}")
     if off:
         lines.append(f"noise: the A/A control (fit against fit) excludes 1: {', '.join(off)}")
     if load_at_start > cores:

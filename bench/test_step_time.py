@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from bench.arms import DelayedArm, FunctionArm, Variant, make_arm
-from bench.floor import step_bytes, step_flops
+from bench.counts import step_bytes, step_flops
 from bench.harness import half, measure, timed
 from loops.batches import prepare, training_stream
 from loops.config import TrainConfig
@@ -19,6 +19,7 @@ FIT, TAPE = Variant("fit"), Variant("tape")
 BATCH_SIZE = TrainConfig().batch_size
 BATCH_SIZES = (1, 8, 32, 128, 300, 1000)
 PLANTED = 0.05
+CALIBRATION = 8  # steps to a sync when the planted pause is sized, as in a block
 VARIANTS = (
     FIT,  # against itself: the A/A control, whose interval should hold 1
     TAPE,
@@ -82,7 +83,7 @@ def test_planted_slowdown(benchmark: Any, device: Device, fashion: FashionMnist,
     stream = fixed_batch(fashion, BATCH_SIZE)
     arm, reference = make_arm(TAPE, stream), make_arm(TAPE, stream)
     arm.run(2)
-    pause = PLANTED * statistics.median(timed(lambda: arm.run(1)) for _ in range(9))
+    pause = PLANTED * statistics.median(timed(lambda: arm.run(CALIBRATION)) for _ in range(5)) / CALIBRATION
     benchmark.group = f"control, {device.kind}"
     benchmark.extra_info.update(
         kind="planted", arm="tape, 5 % asleep", device=device.kind, device_name=device.name, slowdown=PLANTED

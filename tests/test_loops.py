@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loops import tape
+from loops import experiment, tape
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -154,9 +154,12 @@ def test_regularisers_of_a_model_count_in_both_loops(small: FashionMnist) -> Non
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_loss_that_is_no_number_ends_the_run_with_a_message(
-    loop: str, small: FashionMnist, tmp_path: Path
+    loop: str, small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = TrainConfig(epochs=2, batch_size=60, learning_rate=1e30)
+    model = new_model(0)
+    model.classifier.bias.assign(np.full(10, np.nan))
+    monkeypatch.setattr(experiment, "new_model", lambda seed: model)
+    config = TrainConfig(epochs=2, batch_size=60)
     with pytest.raises(TrainingError, match=f"{loop}, seed 0: the loss is no longer finite in epoch"):
         run_experiment(loop, small, config, CPU, tmp_path)
     (result,) = tmp_path.glob("*/result.json")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import floor, report
+from bench import counts, floor, report
 from bench.tables import all_tables, closing_table, step_shares
 from model import FashionCNN
 
@@ -67,6 +67,24 @@ def test_noise_is_said() -> None:
     assert "load average 1000000.0 at the start" in text
 
 
+def test_epochs_of_one_training_that_differ_are_noise() -> None:
+    row = {"kind": "training", "loop": "tape", "device": "cpu", "device_name": "C", "params": 1}
+    row |= {"test_accuracy": 0.9, "f1_micro": 0.9, "f1_macro": 0.9, "train_seconds": 20.0}
+    row |= {"images_per_second": 1.0, "peak_host_bytes": None, "peak_device_bytes": None}
+    steady, halted = row | {"epoch_seconds": [7.0, 6.5]}, row | {"epoch_seconds": [6.5, 13.0]}
+    assert "halted" not in closing_table([steady], load_at_start=0.0)
+    assert "the machine halted: tape 6.5 to 13.0 s" in closing_table([halted], load_at_start=0.0)
+
+
+def test_kept_file_is_named_by_machine_and_drops_the_host(tmp_path: Path) -> None:
+    facts = {"cpu": "Intel(R) Xeon(R) Processor", "cores": 2, "gpu": None}
+    saved = {"benchmarks": [], "machine_info": {"node": "secret", "fit_vs_tape": facts}}
+    (tmp_path / "out.json").write_text(json.dumps(saved))
+    kept = report.keep(tmp_path / "out.json", tmp_path / "results")
+    assert kept.name == "intel-xeon-processor-2-cores.json"
+    assert "secret" not in kept.read_text()
+
+
 def test_backward_is_what_forward_leaves_of_both() -> None:
     parts = [{"arm": "forward and backward", "ratio": 0.8}, {"arm": "forward", "ratio": 0.3}]
     assert step_shares(parts) == {"forward": 0.3, "backward": 0.5}
@@ -76,9 +94,9 @@ def test_operations_and_bytes_of_a_step_worked_out_by_hand() -> None:
     model = FashionCNN()
     # output positions × kernel entries: 28·28·2·2·1·32, 14·14·2·2·32·64, 3136·128, 128·10
     macs = {"conv1": 100_352, "conv2": 1_605_632, "hidden": 401_408, "classifier": 1_280}
-    assert floor.forward_macs(model) == macs
-    assert floor.step_flops(model, 300) == 2 * 300 * (3 * 2_108_672 - 100_352)  # 3.7 GFLOP
-    assert floor.step_bytes(model, 300) == 4 * (300 * 784 + 8 * 411_242)
+    assert counts.forward_macs(model) == macs
+    assert counts.step_flops(model, 300) == 2 * 300 * (3 * 2_108_672 - 100_352)  # 3.7 GFLOP
+    assert counts.step_bytes(model, 300) == 4 * (300 * 784 + 8 * 411_242)
     assert floor.floor_seconds(10, 1, flops_per_second=2, bytes_per_second=1) == 5
     assert floor.floor_seconds(1, 10, flops_per_second=2, bytes_per_second=1) == 10
 
