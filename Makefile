@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: bench test lint tensorboard lock
+.PHONY: bench test test-diagnose lint tensorboard lock
 
 bench: $(READY)
 	$(BIN)/pytest bench --benchmark-only $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-diagnose: $(READY)
+	$(BIN)/pytest -m slow $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

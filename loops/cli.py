@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULTS = TrainConfig()
 LARGEST = 10**9  # epochs or images a batch; beyond it TensorFlow's step counter is the limit
 LARGEST_RATE = 1e6  # Adam moves each weight by about the rate a step
+STUDY_SEEDS = 20
+DIAGNOSIS_STEPS = 50
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +48,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Parse and check the options; exits with code 2 and a message where they are wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m loops",
-        description="Train one CNN on Fashion-MNIST by fit(), by a hand-written loop, or by both.",
+        description="Train one CNN on Fashion-MNIST by fit(), by a hand-written loop, or by both; "
+        "or find out why a loop of your own departs from fit().",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in (
@@ -55,6 +58,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         ("both", "train by each in turn and compare to the bit"),
     ):
         _add_training(_command(commands, name, summary, _train))
+    study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
+    study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")
+    _add_settings(study)
+    diagnose = _command(commands, "diagnose", "name the mistake in a training step of your own", _diagnose)
+    diagnose.add_argument("case", type=Path, metavar="CASE.py", help="see docs/diagnose.md")
+    diagnose.add_argument("--steps", type=_positive_int, default=DIAGNOSIS_STEPS, help="steps to compare")
     return parser.parse_args(arguments)
 
 
@@ -106,6 +115,26 @@ def _train(options: argparse.Namespace) -> int:
 
     loops = ("fit", "tape") if options.command == "both" else (options.command,)
     return train_and_print(loops, images, _config(options, options.seed), where, options.runs)
+
+
+def _study(options: argparse.Namespace) -> int:
+    images, where = _prepare(options)
+    from loops.study import run_study
+
+    return run_study(images, _config(options, 0), range(options.seeds), where, options.runs / "study")
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    if not options.case.is_file():
+        raise UserError(f"{options.case}: no such file. docs/diagnose.md says what a case file holds.")
+    _start("cpu")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # each replay is a trace of its own, which TensorFlow warns about
+    from loops.diagnose.engine import diagnose
+    from loops.diagnose.printing import print_diagnosis
+
+    return print_diagnosis(diagnose(options.case, options.steps, lambda line: print(f"  {line}", flush=True)))
 
 
 def _config(options: argparse.Namespace, seed: int) -> TrainConfig:

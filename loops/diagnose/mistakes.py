@@ -1,0 +1,456 @@
+"""The catalogue: what people get wrong when they write the step themselves, each with the mended code."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from loops.diagnose.case import Batch, batch_size
+from loops.diagnose.reference import Gradients, Loss, Mistake, RowLoss
+
+EPSILONS = (1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+LEARNING_RATES = tuple(m * 10.0**e for e in range(-5, 1) for m in (1, 2, 3, 5))
+CLIP_VALUES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+ACCUMULATIONS = (2, 3, 4, 5, 8, 10, 16)
+OTHER_LOSSES = (
+    *("mse", "mae", "mape", "msle", "huber", "log_cosh", "poisson", "hinge", "squared_hinge"),
+    *("binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"),
+    *("kl_divergence", "cosine_similarity"),
+)
+OTHER_OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax")
+DTYPES = ("float16", "bfloat16", "float64")
+
+
+# Names that a more specific one says better, where both give the same trajectory
+GENERAL = ("another loss", "another optimizer", "other optimizer settings")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a case before replaying: it decides which mistakes are worth a try."""
+
+    model: tf.keras.Model
+    optimizer: Any
+    loss: Any
+    epoch: list[Batch]
+    changed: frozenset[int]  # indices into model.weights that the user's step changed
+    step_scale: float | None  # the user's first step over fit()'s, where the two point the same way
+
+    @property
+    def first_loss(self) -> Any:
+        """The loss, or the first output's where there are several."""
+        return tf.nest.flatten(self.loss)[0]
+
+    @property
+    def partial(self) -> bool:
+        """Whether a batch is smaller than the first."""
+        return any(batch_size(batch) != batch_size(self.epoch[0]) for batch in self.epoch)
+
+
+def catalogue(facts: Facts) -> Iterator[Mistake]:
+    """Every mistake that could show on this case."""
+    yield from _forward(facts)
+    yield from _loss(facts)
+    yield from _gradients(facts)
+    yield from _optimizer(facts)
+    yield from _data(facts)
+
+
+def _forward(facts: Facts) -> Iterator[Mistake]:
+    yield Mistake("training=True missing", training=False, advice="predictions = model(x, training=True)")
+    if facts.model.losses:
+        yield Mistake(
+            "model.losses left out",
+            regularisers=False,
+            advice="loss = loss_fn(y, predictions) + sum(model.losses)",
+        )
+    for dtype in DTYPES[:2]:
+        yield Mistake(
+            "loss or inputs cast to another dtype",
+            f"inputs through {dtype}",
+            inputs=_through(dtype),
+            advice="pass the inputs to the model in the dtype that batches() gives",
+        )
+    yield Mistake(
+        "loss or inputs cast to another dtype",
+        "predictions through float16",
+        predictions=_through("float16"),
+        advice="compute the loss on the model's own float32 outputs",
+    )
+
+
+def _loss(facts: Facts) -> Iterator[Mistake]:
+    first = batch_size(facts.epoch[0])
+    yield Mistake(
+        "sum for mean",
+        loss=lambda losses, y, p: tf.reduce_sum(losses(y, p)),
+        advice="loss = tf.reduce_mean(per_example_loss)",
+    )
+    if facts.partial:
+        yield Mistake(
+            "wrong divisor on the partial batch",
+            f"sum / {first}",
+            loss=lambda losses, y, p: tf.reduce_sum(losses(y, p)) / first,
+            advice="loss = tf.reduce_mean(per_example_loss), which divides by the batch's own size",
+        )
+    yield from _constant_division(first, facts.partial)
+    yield from _probabilities(facts)
+    yield Mistake(
+        "targets (n,) against predictions (n, 1)",
+        loss=_broadcast_loss,
+        advice="y = tf.reshape(y, tf.shape(predictions)) before the loss",
+    )
+    for dtype in DTYPES:
+        yield Mistake(
+            "loss or inputs cast to another dtype",
+            f"loss in {dtype}",
+            loss=_loss_in(dtype),
+            rounding=dtype == "float64",
+            advice="compute the loss on the model's own float32 outputs",
+        )
+    yield from _other_losses(facts)
+
+
+def _constant_division(first: int, partial: bool) -> Iterator[Mistake]:
+    """Only the rounding differs: TensorFlow's optimiser makes x / 30 into x · (1/30)."""
+
+    def count_of(p: Any) -> float:
+        """The batch's own size; `first` where the graph leaves it open and no batch differs."""
+        if p.shape[0] is None and partial:
+            raise ValueError("dividing by a constant would be the wrong divisor")
+        return float(p.shape[0] or first)
+
+    def total(losses: RowLoss, y: Any, p: Any) -> Any:
+        return tf.reduce_sum(losses(y, p))
+
+    def divided(gradients: list[Any]) -> list[Any]:
+        return [None if each is None else each / float(first) for each in gradients]
+
+    variants: dict[str, tuple[Loss, Gradients | None]] = {
+        "sum / constant": (lambda losses, y, p: total(losses, y, p) / count_of(p), None),
+        "sum · (1 / constant)": (lambda losses, y, p: total(losses, y, p) * (1 / count_of(p)), None),
+    }
+    if not partial:
+        variants["gradients of the sum / constant"] = (total, divided)
+    for detail, (loss, gradients) in variants.items():
+        yield Mistake(
+            "constant division turned into a product",
+            detail,
+            loss=loss,
+            gradients=gradients,
+            rounding=True,
+            advice="loss = tf.reduce_mean(per_example_loss), which divides in the kernel",
+        )
+
+
+def _probabilities(facts: Facts) -> Iterator[Mistake]:
+    config = _config(facts.first_loss)
+    if config.get("from_logits") is True:
+        yield Mistake(
+            "logits taken for probabilities",
+            loss=_with_config(from_logits=False),
+            advice="use the loss with from_logits=True, or end the model with a softmax",
+        )
+    else:
+        advice = "the model ends with an activation: use the loss with from_logits=False on its outputs"
+        for activation in (tf.nn.softmax, tf.nn.sigmoid):
+            yield Mistake("softmax applied twice", activation.__name__, predictions=activation, advice=advice)
+        yield Mistake(
+            "softmax applied twice",
+            "tf.nn.softmax_cross_entropy_with_logits on probabilities",
+            loss=_logits_loss,
+            advice=advice,
+        )
+    for detail, predictions in (
+        ("tf.identity", tf.identity),
+        ("clipped", lambda p: tf.clip_by_value(p, 1e-7, 1 - 1e-7)),
+    ):
+        yield Mistake(
+            "logits behind the softmax lost",
+            detail,
+            predictions=predictions,
+            rounding=True,
+            advice="hand the model's own output to the Keras loss, which then works on its logits",
+        )
+    for detail, floor in (("-Σ y log p", 0.0), ("-Σ y log(p + 1e-7)", 1e-7), ("-Σ y log(p + 1e-8)", 1e-8)):
+        yield Mistake(
+            "logits behind the softmax lost",
+            detail,
+            loss=_hand_written_entropy(floor),
+            rounding=True,
+            advice="use keras.losses.CategoricalCrossentropy() on the model's own output",
+        )
+
+
+def _other_losses(facts: Facts) -> Iterator[Mistake]:
+    y = tf.nest.flatten(facts.epoch[0][1])[0]
+    integers = y.dtype.is_integer or y.dtype.is_bool
+    name = "integer labels with the wrong loss" if integers else "another loss"
+    advice = (
+        "use sparse_categorical_crossentropy for integer labels" if integers else "use the loss of compile()"
+    )
+    for other in OTHER_LOSSES:
+        yield Mistake(name, other, loss=_other_loss(other), advice=advice)
+    yield Mistake(
+        "arguments of the loss swapped",
+        loss=lambda losses, y, p: tf.reduce_mean(losses(p, tf.cast(y, p.dtype))),
+        advice="loss_fn(y_true, y_pred): the targets come first",
+    )
+    for index in range(len(tf.nest.flatten(facts.epoch[0][1]))):
+        if len(tf.nest.flatten(facts.epoch[0][1])) > 1:
+            yield Mistake(
+                "an output's loss left out",
+                f"only output {index + 1} counts",
+                loss=lambda losses, y, p: tf.reduce_mean(losses(y, p)),
+                only_output=index,
+                advice="loss = the sum over all outputs' losses",
+            )
+    if integers:
+        for detail, loss in (
+            ("labels as weights in -Σ y log p", _labels_as_weights),
+            ("labels reshaped to (n, 1) in a mean squared error", _labels_as_values),
+        ):
+            yield Mistake(name, detail, loss=loss, advice=advice)
+    for key, value in (("label_smoothing", 0.0), ("delta", 1.0)):
+        if _config(facts.first_loss).get(key, value) != value:
+            yield Mistake(
+                "another loss",
+                f"{key} left out",
+                loss=_with_config(**{key: value}),
+                advice="use the very loss object that compile() gets",
+            )
+
+
+def _gradients(facts: Facts) -> Iterator[Mistake]:
+    for value in CLIP_VALUES:
+        clips = {"global norm": _clip_global, "norm": _clip_each, "value": _clip_entries}
+        for detail, clip in clips.items():
+            yield Mistake(
+                "gradient clipping extra",
+                f"{detail} {value:g}",
+                gradients=clip(value),
+                advice="leave clipping to the optimizer: keras.optimizers.Adam(..., global_clipnorm=...)",
+            )
+    for steps in ACCUMULATIONS:
+        for mean in (True, False):
+            yield Mistake(
+                "gradients accumulated across steps",
+                f"applied every {steps} steps as their {'mean' if mean else 'sum'}",
+                accumulate=steps,
+                accumulate_mean=mean,
+                advice="optimizer.apply_gradients(zip(gradients, model.trainable_variables)) in every step",
+            )
+    yield Mistake(
+        "gradients accumulated across steps",
+        "never cleared",
+        never_cleared=True,
+        advice="set the accumulators to zero after each update",
+    )
+    yield from _variables(facts)
+
+
+def _variables(facts: Facts) -> Iterator[Mistake]:
+    weights = facts.model.weights
+    trainable = {id(variable) for variable in facts.model.trainable_variables}
+    changed = [weights[index] for index in sorted(facts.changed)]
+    left = [
+        variable for variable in facts.model.trainable_variables if all(variable is not c for c in changed)
+    ]
+    if left and changed:
+        positions = [
+            i for i, variable in enumerate(weights) if id(variable) in trainable and i in facts.changed
+        ]
+        yield Mistake(
+            "only some variables updated",
+            f"left as they were: {', '.join(variable.path for variable in left)}",
+            variables=lambda model: [model.weights[i] for i in positions],
+            advice="gradients and update over model.trainable_variables, all of them",
+        )
+    if len(trainable) < len(weights):
+        yield Mistake(
+            "non-trainable or frozen variables updated",
+            "all of model.weights",
+            variables=lambda model: [weight for weight in model.weights if weight.dtype == "float32"],
+            advice="use model.trainable_variables, not model.weights or model.variables",
+        )
+
+
+def _optimizer(facts: Facts) -> Iterator[Mistake]:
+    config = facts.optimizer.get_config()
+    yield Mistake(
+        "optimizer created anew each step",
+        fresh_optimizer=True,
+        advice="create the optimizer once, outside train_step",
+    )
+    advice = "use the very optimizer that compile() gets"
+    if "epsilon" in config:
+        for value in EPSILONS:
+            if value != config["epsilon"]:
+                yield _other_setting("other epsilon", "epsilon", value, advice)
+    if isinstance(config["learning_rate"], float):
+        for value in _learning_rates(facts, config["learning_rate"]):
+            yield _other_setting("other learning rate", "learning_rate", value, advice)
+    else:
+        first = float(facts.optimizer.learning_rate)
+        yield Mistake(
+            "schedule dropped",
+            f"learning rate stays {first:g}",
+            optimizer=lambda o: _rebuilt(o, learning_rate=first),
+            advice="hand the schedule itself to the optimizer",
+        )
+    yield from _left_out(config, advice)
+    if any(variable.constraint is not None for variable in facts.model.variables):
+        yield Mistake(
+            "constraints left out",
+            constraints=False,
+            advice="update through the optimizer's apply_gradients, which applies the constraints",
+        )
+    others: dict[str, tuple[Any, ...]] = {
+        "beta_1": (0.0, 0.5, 0.8, 0.95, 0.99),
+        "beta_2": (0.9, 0.95, 0.98, 0.99, 0.9999),
+        "momentum": (0.0, 0.5, 0.8, 0.9, 0.99),
+        "rho": (0.8, 0.95, 0.99),
+        "amsgrad": (True, False),
+        "nesterov": (True, False),
+    }
+    for key, values in others.items():
+        for value in values:
+            if key in config and config[key] != value:
+                yield _other_setting("other optimizer settings", key, value, advice)
+    for name in OTHER_OPTIMIZERS:
+        if name != type(facts.optimizer).__name__:
+            yield Mistake(
+                "another optimizer",
+                name,
+                optimizer=_named_optimizer(name),
+                advice=advice,
+            )
+
+
+def _left_out(config: dict[str, Any], advice: str) -> Iterator[Mistake]:
+    for key in ("clipnorm", "clipvalue", "global_clipnorm"):
+        if config.get(key) is not None:
+            yield _other_setting("gradient clipping missing", key, None, advice)
+    if config.get("weight_decay"):
+        yield _other_setting("weight decay dropped", "weight_decay", None, advice)
+        yield _other_setting("weight decay dropped", "weight_decay", 0.0, advice)
+
+
+def _data(facts: Facts) -> Iterator[Mistake]:
+    first = batch_size(facts.epoch[0])
+    if facts.partial:
+        yield Mistake(
+            "dropped last batch",
+            skip=lambda batch: batch_size(batch) != first,
+            advice="train on every batch: no drop_remainder=True, no early return",
+        )
+    for factor, detail in ((1 / 255, "x / 255"), (255.0, "x · 255")):
+        yield Mistake(
+            "inputs scaled again",
+            detail,
+            inputs=_scaled_by(factor),
+            advice="scale in batches() or in the model, not in the step",
+        )
+
+
+def _learning_rates(facts: Facts, own: float) -> list[float]:
+    estimated = [own * facts.step_scale] if facts.step_scale else []
+    rounded = [float(f"{rate:.{digits}g}") for rate in estimated for digits in (2, 3)]
+    likely = [rate for rate in LEARNING_RATES if not estimated or 0.5 < rate / estimated[0] < 2]
+    return [rate for rate in dict.fromkeys([*rounded, *likely, *estimated]) if rate != own]
+
+
+def _other_setting(name: str, key: str, value: Any, advice: str) -> Mistake:
+    return Mistake(name, f"{key}={value}", optimizer=lambda o: _rebuilt(o, **{key: value}), advice=advice)
+
+
+def _rebuilt(optimizer: Any, **changes: Any) -> Any:
+    return type(optimizer).from_config(optimizer.get_config() | changes)
+
+
+def _config(loss: Any) -> dict[str, Any]:
+    return dict(loss.get_config()) if isinstance(loss, tf.keras.losses.Loss) else {}
+
+
+def _with_config(**changes: Any) -> Loss:
+    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
+        config = losses.function.get_config()
+        return type(losses.function).from_config(
+            config | {key: changes[key] for key in changes if key in config}
+        )(y, p)
+
+    return loss
+
+
+def _through(dtype: str) -> Callable[[Any], Any]:
+    return lambda x: tf.cast(tf.cast(x, dtype), x.dtype) if x.dtype.is_floating else x
+
+
+def _broadcast_loss(losses: RowLoss, y: Any, p: Any) -> Any:
+    """The (n, n) mean that NumPy's broadcasting makes of (n,) against (n, 1)."""
+    if p.shape.rank != 2 or p.shape[1] != 1:
+        raise ValueError("only for predictions of shape (n, 1)")
+    rows = tf.reshape(tf.cast(y, p.dtype), (1, -1))
+    shape = tf.stack([tf.shape(p)[0], tf.shape(rows)[1]])
+    return tf.reduce_mean(losses(tf.broadcast_to(rows, shape), tf.broadcast_to(p, shape)))
+
+
+def _logits_loss(losses: RowLoss, y: Any, p: Any) -> Any:
+    if y.dtype.is_integer:
+        rows = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(y, [-1]), p)
+    elif p.shape[-1] == 1:
+        rows = tf.nn.sigmoid_cross_entropy_with_logits(tf.reshape(tf.cast(y, p.dtype), tf.shape(p)), p)
+    else:
+        rows = tf.nn.softmax_cross_entropy_with_logits(y, p)
+    return tf.reduce_mean(rows)
+
+
+def _hand_written_entropy(floor: float) -> Loss:
+    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
+        targets = tf.one_hot(tf.reshape(y, [-1]), p.shape[-1]) if y.dtype.is_integer else tf.cast(y, p.dtype)
+        return tf.reduce_mean(-tf.reduce_sum(targets * tf.math.log(p + floor), axis=-1))
+
+    return loss
+
+
+def _other_loss(name: str) -> Loss:
+    return lambda losses, y, p: tf.reduce_mean(tf.keras.losses.get(name)(y, p))
+
+
+def _loss_in(dtype: str) -> Loss:
+    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
+        rows = losses(tf.cast(y, dtype) if y.dtype.is_floating else y, tf.cast(p, dtype))
+        return tf.cast(tf.reduce_mean(rows), tf.float32)
+
+    return loss
+
+
+def _clip_global(value: float) -> Gradients:
+    return lambda gradients: list(tf.clip_by_global_norm(gradients, value)[0])
+
+
+def _clip_each(value: float) -> Gradients:
+    return lambda gradients: [None if each is None else tf.clip_by_norm(each, value) for each in gradients]
+
+
+def _clip_entries(value: float) -> Gradients:
+    return lambda gradients: [
+        None if each is None else tf.clip_by_value(each, -value, value) for each in gradients
+    ]
+
+
+def _scaled_by(factor: float) -> Callable[[Any], Any]:
+    return lambda x: x * factor if x.dtype.is_floating else x
+
+
+def _named_optimizer(name: str) -> Callable[[Any], Any]:
+    return lambda optimizer: getattr(tf.keras.optimizers, name)(float(optimizer.learning_rate))
+
+
+def _labels_as_weights(losses: RowLoss, y: Any, p: Any) -> Any:
+    return tf.reduce_mean(-tf.reduce_sum(tf.reshape(tf.cast(y, p.dtype), (-1, 1)) * tf.math.log(p), axis=-1))
+
+
+def _labels_as_values(losses: RowLoss, y: Any, p: Any) -> Any:
+    return tf.reduce_mean(tf.square(tf.reshape(tf.cast(y, p.dtype), (-1, 1)) - p))

@@ -1,0 +1,172 @@
+"""Accuracy as a distribution: both loops over many seeds, resumable, as text, CSV and a plot."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loops.config import TrainConfig
+from loops.console import EpochBars
+from loops.data import CLASS_NAMES, FashionMnist
+from loops.device import Device
+from loops.equivalence import tost
+from loops.experiment import LOOPS, run_experiment
+
+POST_ACCURACY = 0.8862  # the blog post's one run
+MARGIN = 0.005  # of accuracy, fixed before any run: about one standard deviation over seeds
+Result = Mapping[str, Any]
+
+
+def run_study(
+    data: FashionMnist, config: TrainConfig, seeds: Sequence[int], device: Device, folder: Path
+) -> int:
+    """Train by both loops for each seed, skipping what `folder` already holds; print and save the outcome."""
+    results: list[Result] = []
+    for seed in seeds:
+        for loop in LOOPS:
+            own = replace(config, seed=seed)
+            found = find_result(folder, loop, own, device)
+            if found is None:
+                print(f"seed {seed}, {loop}")
+                _train(loop, data, own, device, folder)
+                found = find_result(folder, loop, own, device)
+            assert found is not None
+            results.append(found)
+    print("\n" + summarise(results))
+    print(f"\nsaved: {write_csv(results, folder / 'study.csv')}, {draw(results, folder / 'study.png')}")
+    return 0
+
+
+def _train(loop: str, data: FashionMnist, config: TrainConfig, device: Device, folder: Path) -> None:
+    bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
+    try:
+        run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch)
+    finally:
+        bars.close()
+
+
+def find_result(folder: Path, loop: str, config: TrainConfig, device: Device) -> Result | None:
+    """The finished run of this loop, config and device in `folder`, if there is one."""
+    for path in sorted(folder.glob(f"*-{loop}-seed{config.seed}*/result.json")):
+        try:
+            result: Result = json.loads(path.read_text(encoding="utf-8"))
+            settings = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        wanted = (config.epochs, config.batch_size, config.learning_rate, config.seed)
+        keys = ("epochs", "batch_size", "learning_rate", "seed")
+        same = tuple(settings.get(key) for key in keys) == wanted and settings.get("loop") == loop
+        if same and result.get("status") == "done" and result.get("device") == device.kind:
+            return result
+    return None
+
+
+def summarise(results: Sequence[Result]) -> str:
+    """Mean ± std of each loop over seeds, per-class F1, where the post falls, and parity."""
+    lines = []
+    for loop in LOOPS:
+        own = [result for result in results if result["loop"] == loop]
+        lines.append(f"{loop}, {len(own)} seeds")
+        for key in ("test_accuracy", "f1_micro", "f1_macro"):
+            values = np.array([result[key] for result in own])
+            lines.append(f"  {key:<14} {_mean_std(values)}  (from {values.min():.4f} to {values.max():.4f})")
+        accuracies = np.array([result["test_accuracy"] for result in own])
+        above = int((accuracies >= POST_ACCURACY).sum())
+        lines.append(
+            f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it, "
+            f"{(POST_ACCURACY - accuracies.mean()) / accuracies.std(ddof=1):+.1f} standard deviations "
+            "from the mean"
+            if len(own) > 1
+            else f"  the post's {POST_ACCURACY:.2%}: {above} of 1"
+        )
+    classes = np.array([class_f1(result) for result in results if result["loop"] == "fit"])
+    lines.append("F1 by class (fit)")
+    lines += [f"  {name:<12} {_mean_std(classes[:, index])}" for index, name in enumerate(CLASS_NAMES)]
+    return "\n".join([*lines, parity_line(results)])
+
+
+def parity_line(results: Sequence[Result]) -> str:
+    """How many seeds end bit-identical, and the equivalence test where some do not."""
+    pairs = pair_by_seed(results)
+    identical = sum(fit["weights_sha256"] == tape["weights_sha256"] for fit, tape in pairs)
+    if identical == len(pairs) or len(pairs) < 2:
+        return f"parity: {identical} of {len(pairs)} seeds bit-identical"
+    fits, tapes = zip(*[(fit["test_accuracy"], tape["test_accuracy"]) for fit, tape in pairs], strict=True)
+    test = tost(tapes, fits, MARGIN)
+    word = "equivalent" if test.shown else "equivalence not shown"
+    return (
+        f"parity: {identical} of {len(pairs)} seeds bit-identical; accuracy tape − fit "
+        f"{test.difference:+.4f} [{test.low:+.4f}, {test.high:+.4f}] (90 %), {word} within ± {MARGIN}"
+    )
+
+
+def pair_by_seed(results: Sequence[Result]) -> list[tuple[Result, Result]]:
+    """Fit's and tape's result of each seed."""
+    by_key = {(result["loop"], result["seed"]): result for result in results}
+    seeds = sorted({result["seed"] for result in results})
+    return [(by_key["fit", seed], by_key["tape", seed]) for seed in seeds]
+
+
+def class_f1(result: Result) -> list[float]:
+    """F1 of each class from the confusion matrix: 2·hits / (row sum + column sum)."""
+    confusion = np.asarray(result["confusion"], float)
+    totals = confusion.sum(axis=0) + confusion.sum(axis=1)
+    return [float(value) for value in 2 * np.diag(confusion) / np.maximum(totals, 1)]
+
+
+def write_csv(results: Sequence[Result], path: Path) -> Path:
+    """One line a run: seed, loop, scores, hash, time, F1 by class."""
+    keys = (
+        "seed",
+        "loop",
+        "test_accuracy",
+        "test_loss",
+        "f1_micro",
+        "f1_macro",
+        "train_seconds",
+        "weights_sha256",
+    )
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*keys, *(f"f1 {name}" for name in CLASS_NAMES)])
+        for result in results:
+            scores = [f"{value:.4f}" for value in class_f1(result)]
+            writer.writerow([*(result[key] for key in keys), *scores])
+    return path
+
+
+def draw(results: Sequence[Result], path: Path) -> Path:
+    """Accuracy of each seed by both loops, their mean ± std, and the post's one run."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for loop, marker, size in (("fit", "o", 9), ("tape", "x", 6)):
+        own = [result for result in results if result["loop"] == loop]
+        seeds, scores = zip(*[(result["seed"], 100 * result["test_accuracy"]) for result in own], strict=True)
+        axes.plot(seeds, scores, marker, markersize=size, fillstyle="none", label=loop)
+    accuracies = 100 * np.array([result["test_accuracy"] for result in results if result["loop"] == "fit"])
+    mean, spread = accuracies.mean(), accuracies.std(ddof=min(1, len(accuracies) - 1))
+    axes.axhspan(mean - spread, mean + spread, alpha=0.15, label=f"mean ± std: {mean:.2f} ± {spread:.2f} %")
+    axes.axhline(
+        100 * POST_ACCURACY, color="C3", linestyle="--", label=f"the post's one run: {POST_ACCURACY:.2%}"
+    )
+    axes.set(
+        xlabel="seed", ylabel="test accuracy, %", title="Test accuracy over seeds, by fit() and by the tape"
+    )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    return path
+
+
+def _mean_std(values: np.ndarray) -> str:
+    return f"{values.mean():.4f} ± {values.std(ddof=min(1, len(values) - 1)):.4f}"

@@ -1,0 +1,19 @@
+"""Expected verdict: wrong divisor on the partial batch."""
+
+import tensorflow as tf
+from tensorflow import keras
+
+from tests.cases.common import BATCH, adam, classifier, one_hot_batches, step_with
+
+make_model, make_optimizer, batches = classifier, adam, one_hot_batches
+loss = "categorical_crossentropy"
+
+
+def train_step(model, optimizer, x, y):
+    return step_with(
+        model,
+        optimizer,
+        x,
+        y,
+        lambda y, p: tf.reduce_sum(keras.losses.categorical_crossentropy(y, p)) / BATCH,
+    )

@@ -1,0 +1,14 @@
+"""Expected verdict: softmax applied twice."""
+
+import tensorflow as tf
+
+from tests.cases.common import adam, classifier, one_hot_batches, step_with
+
+make_model, make_optimizer, batches = classifier, adam, one_hot_batches
+loss = "categorical_crossentropy"
+
+
+def train_step(model, optimizer, x, y):
+    return step_with(
+        model, optimizer, x, y, lambda y, p: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(y, p))
+    )

@@ -1,0 +1,18 @@
+"""Expected verdict: weight decay dropped."""
+
+from tensorflow import keras
+
+from tests.cases.common import adam, classifier, cross_entropy, one_hot_batches, step_with
+
+
+def make_optimizer():
+    return keras.optimizers.AdamW(1e-2, weight_decay=0.1)
+
+
+make_model, batches = classifier, one_hot_batches
+loss = "categorical_crossentropy"
+own = adam()
+
+
+def train_step(model, optimizer, x, y):
+    return step_with(model, own, x, y, cross_entropy)
