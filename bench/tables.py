@@ -38,6 +38,7 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
     """Every table that has a row."""
     tables = [
         training_table(rows),
+        claim_table(rows),
         step_table(rows),
         batch_table(rows),
         epoch_table(rows),
@@ -90,6 +91,22 @@ def training_table(rows: Sequence[Row]) -> Table:
         for row in of_kind(rows, "training")
     ]
     return Table("Full training", header, body)
+
+
+def claim_table(rows: Sequence[Row]) -> Table:
+    """Under which settings the two loops agree to the bit."""
+    header = ["setting", "CPU", "TensorFlow", "trainings compared", "bit-identical"]
+    body = [
+        [
+            row["arm"],
+            row["device_name"],
+            row["environment"]["tensorflow"],
+            str(row["trained"]),
+            f"{row['identical']} of {row['trained']}",
+        ]
+        for row in of_kind(rows, "claim")
+    ]
+    return Table("Where the claim holds: 5 seeds with a partial last batch", header, body)
 
 
 def step_table(rows: Sequence[Row]) -> Table:

@@ -33,8 +33,7 @@ def start(choice: str = "auto") -> Device:
     Raises:
         DeviceError: "gpu" was asked for and TensorFlow sees none.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    quiet()
     if choice == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with _quiet_standard_error():
@@ -52,6 +51,12 @@ def start(choice: str = "auto") -> Device:
     if gpus and choice != "cpu":
         return Device("gpu", tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
     return Device("cpu", cpu_name())
+
+
+def quiet() -> None:
+    """Silence TensorFlow's log and name it as Keras's backend; before TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def cpu_name() -> str:

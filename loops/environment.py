@@ -27,6 +27,7 @@ def describe(device: Device, *, jit_compile: bool) -> dict[str, Any]:
         # 0 is TensorFlow's word for "as many as there are cores"
         "threads_intra_op": tf.config.threading.get_intra_op_parallelism_threads() or cores,
         "threads_inter_op": tf.config.threading.get_inter_op_parallelism_threads() or cores,
+        "op_determinism": op_determinism_enabled(),
         "xla": jit_compile,
         "tf32": bool(tf.config.experimental.tensor_float_32_execution_enabled()),
         "cpu": cpu_name(),
@@ -44,6 +45,13 @@ def onednn_enabled() -> bool:
     from tensorflow.python.util import _pywrap_util_port
 
     return bool(_pywrap_util_port.IsMklEnabled())
+
+
+def op_determinism_enabled() -> bool:
+    """Whether enable_op_determinism() was called in this process; TensorFlow has no public getter."""
+    from tensorflow.python.framework import config
+
+    return bool(config.is_op_determinism_enabled())
 
 
 def commit() -> str | None:

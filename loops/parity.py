@@ -1,8 +1,8 @@
-"""Do two trainings agree: to the bit, and if not, where do they differ and by how much?"""
+"""Do two trainings agree: to the bit, and if not, at which step and where do they part, and how far?"""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ import tensorflow as tf
 from loops.history import History
 
 Array = npt.NDArray[Any]
+Reported = Mapping[str, float]
+# What a step leaves, in the order in which a departure in one reaches the next
+KINDS = {"gradients": "gradients", "weights": "weights", "slots": "optimizer slots", "random": "random state"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,58 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.largest:.3g} (relative {self.relative:.2g}, {self.ulps} ULP)"
+
+
+@dataclass(frozen=True)
+class State:
+    """What one step left, arrays by variable name.
+
+    `reported` is what the step said of itself (loss, metrics); `random` the states of the
+    model's own random number generators; `gradients` is empty where none were recorded.
+    """
+
+    weights: Mapping[str, Array]
+    random: Mapping[str, Array]
+    slots: Mapping[str, Array]
+    reported: Reported
+    gradients: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first step (from 1) at which two trainings differ, and in what."""
+
+    step: int
+    kind: str  # a value of KINDS
+    found: tuple[Difference, ...]
+
+    @property
+    def worst(self) -> Difference:
+        """The variable that is furthest off, by relative difference."""
+        return max(self.found, key=lambda difference: (difference.relative, difference.ulps))
+
+
+def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Divergence | None:
+    """Where `other` first departs from `reference`: in a step's gradients, weights, slots, random state."""
+    for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
+        for key, kind in KINDS.items():
+            one, two = getattr(a, key), getattr(b, key)
+            if key == "slots" and _layout_in_order(one) != _layout_in_order(two):
+                continue  # the other uses an optimizer of its own
+            found = differences(one, two)
+            if found:
+                return Divergence(step, kind, tuple(found))
+    return None
+
+
+def _layout_in_order(arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
+    return [(array.shape, array.dtype) for array in arrays.values()]
+
+
+def distance(a: State, b: State) -> float:
+    """Euclidean distance of all weights."""
+    gaps = [a.weights[name].astype(np.float64) - b.weights[name].astype(np.float64) for name in a.weights]
+    return float(np.sqrt(sum(np.sum(np.square(gap)) for gap in gaps)))
 
 
 def training_state(model: tf.keras.Model, history: History) -> dict[str, Array]:

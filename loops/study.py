@@ -127,7 +127,6 @@ def write_csv(results: Sequence[Result], path: Path) -> Path:
         "test_loss",
         "f1_micro",
         "f1_macro",
-        "train_seconds",
         "weights_sha256",
     )
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -162,7 +161,7 @@ def draw(results: Sequence[Result], path: Path) -> Path:
         xlabel="seed", ylabel="test accuracy, %", title="Test accuracy over seeds, by fit() and by the tape"
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return path

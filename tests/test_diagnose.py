@@ -11,7 +11,7 @@ from loops.device import Device
 from loops.diagnose import reports
 from loops.diagnose.case import CaseError
 from loops.diagnose.engine import diagnose
-from loops.diagnose.trajectory import State
+from loops.parity import State
 
 NOT_CASES = {Path(__file__).parent / "cases" / name for name in ("__init__.py", "common.py")}
 CASES = sorted(set((Path(__file__).parent / "cases").glob("*.py")) - NOT_CASES)

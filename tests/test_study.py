@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.trainings import SEEDS_MEAN, SEEDS_STD
 from loops import study
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -82,3 +83,12 @@ def test_class_f1_worked_out_by_hand() -> None:
     confusion = np.zeros((10, 10), int)
     confusion[0, 0], confusion[0, 1], confusion[1, 1] = 2, 1, 1
     assert study.class_f1({"confusion": confusion.tolist()})[:3] == pytest.approx([4 / 5, 2 / 3, 0])
+
+
+def test_committed_study_is_the_distribution_that_the_bench_holds_scores_against() -> None:
+    with (Path(__file__).parents[1] / "docs" / "study" / "study.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    accuracies = np.array([float(row["test_accuracy"]) for row in rows if row["loop"] == "fit"])
+    assert len(accuracies) == 20
+    assert round(accuracies.mean(), 4) == SEEDS_MEAN
+    assert round(accuracies.std(ddof=1), 4) == SEEDS_STD

@@ -13,15 +13,12 @@ from loops.diagnose.mistakes import GENERAL, Facts, catalogue
 from loops.diagnose.reference import NO_MISTAKE, Mistake, Replayer
 from loops.diagnose.search import NEAR, Candidate, departure, search
 from loops.diagnose.trajectory import (
-    Divergence,
-    State,
     check_finite,
-    distance,
-    first_divergence,
     is_graph_function,
     train_by_fit,
     train_by_step,
 )
+from loops.parity import Divergence, State, distance, first_divergence
 
 MORE_THAN_ONE = "more than one"
 ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding
@@ -75,7 +72,12 @@ def diagnose(path: Path, steps: int, say: Say = lambda line: None) -> Diagnosis:
     if divergence is None:
         return _same_weights(trainings)
     found = _explain(trainings, divergence, say)
-    evidence = (*_describe(divergence, trainings), *_order_of_batches(trainings), *found.evidence)
+    seen = (
+        *_describe(divergence, trainings),
+        *_gradients(trainings, divergence),
+        *_order_of_batches(trainings),
+    )
+    evidence = (*seen, *found.evidence)
     return Diagnosis(found.verdict, evidence, found.advice)
 
 
@@ -290,6 +292,19 @@ def _order_of_batches(trainings: Trainings) -> list[str]:
     return (
         [] if same else ["note: batches() yields another order each time; both trainings saw its first one"]
     )
+
+
+def _gradients(trainings: Trainings, divergence: Divergence) -> list[str]:
+    """Whether the gradients part first, which tells the forward and backward pass from the update."""
+    path, epoch, start, steps = trainings.path, trainings.epoch, trainings.start, divergence.step
+    _, fit = train_by_fit(Case(path), epoch, steps, start, gradients=True)
+    user = train_by_step(Case(path), epoch, steps, start, trainings.mode, gradients=True)
+    if not any(array.any() for state in user for array in state.gradients.values()):
+        return ["gradients: none reached the optimizer that make_optimizer() gave"]
+    found = first_divergence(fit, user)
+    if found is None or found.kind != "gradients":
+        return [f"gradients: agree to the bit up to step {steps}; it is the update that differs"]
+    return [f"gradients: differ first at step {found.step}, in {len(found.found)}; most in {found.worst}"]
 
 
 def _describe(divergence: Divergence, trainings: Trainings) -> list[str]:

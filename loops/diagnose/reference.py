@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from loops.diagnose.case import Batch, Case, Start, batch_spec
-from loops.diagnose.trajectory import State, snapshot, traced
+from loops.diagnose.trajectory import snapshot, traced
+from loops.parity import State
 
 Loss = Callable[["RowLoss", Any, Any], Any]
 Gradients = Callable[[list[Any]], list[Any]]

@@ -1,45 +1,45 @@
-"""A training step by step: the state after each one, and where two such records part."""
+"""A case trained by fit() or by its own step, with the state after each step."""
 
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from loops.diagnose.case import Batch, Case, CaseError, Start, batch_spec
-from loops.parity import Array, Difference, differences
-
-Reported = Mapping[str, float]
+from loops.parity import Array, Reported, State
 
 
-@dataclass(frozen=True)
-class State:
-    """What a step left: model variables, optimizer variables, and what the step reported."""
+class GradientRecorder:
+    """Keeps the gradients that an optimizer was last given; does nothing unless `wanted`."""
 
-    weights: Mapping[str, Array]
-    random: Mapping[str, Array]  # the states of the model's own random number generators
-    slots: Mapping[str, Array]
-    reported: Reported
+    def __init__(self, model: tf.keras.Model, optimizer: Any, wanted: bool) -> None:
+        self._held: dict[str, tf.Variable] = {}
+        if wanted:
+            numbered = enumerate(model.variables)
+            names = {id(variable): f"{index} {local_path(variable)}" for index, variable in numbered}
+            self._held = {names[id(v)]: tf.Variable(tf.zeros_like(v)) for v in model.trainable_variables}
+            apply = optimizer.apply
+
+            def recording(gradients: Any, variables: Any = None) -> Any:
+                gradients = list(gradients)
+                for gradient, variable in zip(gradients, variables or (), strict=False):
+                    if names.get(id(variable)) in self._held and gradient is not None:
+                        self._held[names[id(variable)]].assign(tf.cast(gradient, variable.dtype))
+                return apply(gradients, variables)
+
+            optimizer.apply = recording
+
+    def read(self) -> dict[str, Array]:
+        """The gradients by variable, numbered as in a snapshot."""
+        return {name: np.array(held.numpy()) for name, held in self._held.items()}
 
 
-@dataclass(frozen=True)
-class Divergence:
-    """The first step (from 1) at which two trainings differ, and in what."""
-
-    step: int
-    kind: str  # "weights", "optimizer slots" or "random state"
-    found: tuple[Difference, ...]
-
-    @property
-    def worst(self) -> Difference:
-        """The variable that is furthest off, by relative difference."""
-        return max(self.found, key=lambda difference: (difference.relative, difference.ulps))
-
-
-def snapshot(model: tf.keras.Model, optimizer: Any, reported: Reported) -> State:
+def snapshot(
+    model: tf.keras.Model, optimizer: Any, reported: Reported, gradients: Mapping[str, Array] | None = None
+) -> State:
     """The state as NumPy arrays, variables numbered in their order so that names cannot clash."""
     weights = {id(weight) for weight in model.weights}
     named = [(f"{index} {local_path(variable)}", variable) for index, variable in enumerate(model.variables)]
@@ -48,6 +48,7 @@ def snapshot(model: tf.keras.Model, optimizer: Any, reported: Reported) -> State
         random={name: np.array(v.numpy()) for name, v in named if id(v) not in weights},
         slots={f"{i} {local_path(v)}": np.array(v.numpy()) for i, v in enumerate(optimizer.variables)},
         reported=reported,
+        gradients=gradients or {},
     )
 
 
@@ -56,32 +57,8 @@ def local_path(variable: Any) -> str:
     return re.sub(r"_\d+(?=[/_]|$)", "", str(variable.path))
 
 
-def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Divergence | None:
-    """Where `other` first departs from `reference`: weights before slots before random state."""
-    for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
-        for kind in ("weights", "slots", "random"):
-            one, two = getattr(a, kind), getattr(b, kind)
-            if kind == "slots" and _layout(one) != _layout(two):
-                continue  # the step uses an optimizer of its own
-            found = differences(one, two)
-            if found:
-                kinds = {"weights": "weights", "slots": "optimizer slots", "random": "random state"}
-                return Divergence(step, kinds[kind], tuple(found))
-    return None
-
-
-def _layout(arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
-    return [(array.shape, array.dtype) for array in arrays.values()]
-
-
-def distance(a: State, b: State) -> float:
-    """Euclidean distance of all weights."""
-    gaps = [a.weights[name].astype(np.float64) - b.weights[name].astype(np.float64) for name in a.weights]
-    return float(np.sqrt(sum(np.sum(np.square(gap)) for gap in gaps)))
-
-
 def train_by_fit(
-    case: Case, epoch: list[Batch], steps: int, start: Start | None
+    case: Case, epoch: list[Batch], steps: int, start: Start | None, *, gradients: bool = False
 ) -> tuple[Start, list[State]]:
     """compile() and fit() on the given batches, epoch after epoch; the state after each step."""
     model, optimizer = case.model(epoch[0], start), case.optimizer()
@@ -90,7 +67,7 @@ def train_by_fit(
         "compile()",
         lambda: model.compile(optimizer, loss=case.loss(), metrics=case.metrics(), jit_compile=False),
     )
-    recorder = _Recorder(optimizer, steps)
+    recorder = _Recorder(optimizer, steps, GradientRecorder(model, optimizer, gradients))
     case.run(
         "fit()",
         lambda: model.fit(
@@ -105,12 +82,15 @@ def train_by_fit(
     return begin, recorder.states
 
 
-def train_by_step(case: Case, epoch: list[Batch], steps: int, start: Start, mode: str) -> list[State]:
+def train_by_step(
+    case: Case, epoch: list[Batch], steps: int, start: Start, mode: str, *, gradients: bool = False
+) -> list[State]:
     """The user's own step on the same batches; the state after each step.
 
     `mode` says how a step that is no tf.function runs: see `traced`.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
+    recorded = GradientRecorder(model, optimizer, gradients)
 
     def step(x: Any, y: Any) -> Any:
         return case.train_step(model, optimizer, x, y)
@@ -120,7 +100,7 @@ def train_by_step(case: Case, epoch: list[Batch], steps: int, start: Start, mode
     for index in range(steps):
         batch = epoch[index % len(epoch)]
         reported = case.run(f"train_step (step {index + 1})", functools.partial(run, *batch))
-        states.append(snapshot(model, optimizer, read_report(reported)))
+        states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
     return states
 
 
@@ -168,14 +148,15 @@ def check_finite(path: Any, who: str, states: list[State]) -> None:
 class _Recorder(tf.keras.callbacks.Callback):
     """Takes a snapshot after each of fit()'s first steps, then stops it."""
 
-    def __init__(self, optimizer: Any, steps: int) -> None:
+    def __init__(self, optimizer: Any, steps: int, gradients: GradientRecorder) -> None:
         super().__init__()
         self.states: list[State] = []
-        self._optimizer, self._steps = optimizer, steps
+        self._optimizer, self._steps, self._gradients = optimizer, steps, gradients
 
     def on_train_batch_end(self, batch: int, logs: Reported | None = None) -> None:
         if len(self.states) < self._steps:
-            self.states.append(snapshot(self.model, self._optimizer, dict(logs or {})))
+            state = snapshot(self.model, self._optimizer, dict(logs or {}), self._gradients.read())
+            self.states.append(state)
         if len(self.states) == self._steps:
             self.model.stop_training = True
 

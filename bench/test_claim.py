@@ -1,0 +1,46 @@
+"""Under which settings do the two loops agree to the bit: oneDNN, threads, op determinism."""
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+
+from bench import claim
+from bench.conftest import ENVIRONMENT
+from loops.device import Device
+
+SETTINGS = [
+    {"onednn": onednn, "threads": threads, "determinism": determinism}
+    for onednn, threads, determinism in itertools.product((True, False), (1, 2), (False, True))
+    if not determinism or (onednn and threads == 2)
+]
+
+
+def named(setting: dict[str, Any]) -> str:
+    words = "oneDNN on" if setting["onednn"] else "oneDNN off"
+    return f"{words}, {setting['threads']} threads" + (", op determinism" if setting["determinism"] else "")
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=named)
+def test_claim(benchmark: Any, device: Device, setting: dict[str, Any]) -> None:
+    """5 seeds, 2 epochs of 1,000 images with a partial last batch, in a process of its own."""
+    if device.kind != "cpu":
+        pytest.skip("the claim is about one CPU")
+    if setting["threads"] > (os.cpu_count() or 1):
+        pytest.skip("fewer cores than threads")
+    benchmark.group = "claim"
+    found = benchmark.pedantic(claim.check, kwargs={**setting, "environment": ENVIRONMENT}, rounds=1)
+    facts = found["environment"]
+    assert (facts["onednn"], facts["threads_intra_op"]) == (setting["onednn"], setting["threads"])
+    assert facts["op_determinism"] == setting["determinism"]
+    benchmark.extra_info.update(
+        kind="claim",
+        arm=named(setting),
+        device=device.kind,
+        device_name=device.name,
+        trained=found["trained"],
+        identical=found["identical"],
+        environment=facts,
+    )
+    assert found["identical"] == found["trained"]
