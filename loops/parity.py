@@ -77,9 +77,21 @@ def _layout_in_order(arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
 
 
 def distance(a: State, b: State) -> float:
-    """Euclidean distance of all weights."""
-    gaps = [a.weights[name].astype(np.float64) - b.weights[name].astype(np.float64) for name in a.weights]
-    return float(np.sqrt(sum(np.sum(np.square(gap)) for gap in gaps)))
+    """Euclidean distance of all weights; where they agree to the bit, that of all optimizer slots."""
+    apart = norm(gap_of(a.weights[name], b.weights[name]) for name in a.weights)
+    if apart or _layout_in_order(a.slots) != _layout_in_order(b.slots):
+        return apart
+    return norm(gap_of(one, two) for one, two in zip(a.slots.values(), b.slots.values(), strict=True))
+
+
+def gap_of(a: Array, b: Array) -> Array:
+    """A − b in float64."""
+    return np.subtract(a, b, dtype=np.float64)
+
+
+def norm(arrays: Iterable[Array]) -> float:
+    """Euclidean norm of all arrays together."""
+    return float(np.sqrt(sum(np.sum(np.square(array)) for array in arrays)))
 
 
 def training_state(model: tf.keras.Model, history: History) -> dict[str, Array]:

@@ -22,6 +22,7 @@ from loops.parity import Divergence, State, distance, first_divergence
 
 MORE_THAN_ONE = "more than one"
 ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding
+SUDDEN = 100  # a departure that grows this much within a step is no rounding
 Say = Callable[[str], None]
 
 
@@ -50,6 +51,7 @@ class Trainings:
     user: list[State]
     mode: str
     baseline: list[State]
+    reported: list[State]  # the user's run as the user runs it: eager where it is no tf.function
 
     @property
     def note(self) -> str:
@@ -89,7 +91,7 @@ def _train_both(path: Path, steps: int, say: Say) -> Trainings:
     start, fit = train_by_fit(case, epoch, steps, None)
     check_finite(path, "fit()", fit)
     say("your train_step: the same start, the same batches")
-    user, mode = _train_user(path, epoch, steps, start)
+    user, mode, reported = _train_user(path, epoch, steps, start)
     check_finite(path, "train_step", user)
     if not _changed(user, start):
         raise CaseError(
@@ -97,19 +99,45 @@ def _train_both(path: Path, steps: int, say: Say) -> Trainings:
             "Does it apply the gradients to model.trainable_variables?"
         )
     mode, baseline = _baseline(path, epoch, start, fit, user, mode)
-    return Trainings(path, epoch, start, fit, user, mode, baseline)
+    return Trainings(path, epoch, start, fit, user, mode, baseline, reported)
 
 
-def _train_user(path: Path, epoch: list[Batch], steps: int, start: Start) -> tuple[list[State], str]:
-    """A tf.function as it is; anything else traced as fit() traces, else by batch size, else as it stands."""
+def _train_user(
+    path: Path, epoch: list[Batch], steps: int, start: Start
+) -> tuple[list[State], str, list[State]]:
+    """A tf.function as it is; anything else traced as fit() traces, else by batch size, else as it stands.
+
+    Python state (a counter, a list) is frozen in a trace, so the step also runs eagerly; where the two
+    part by more than rounding, eager is what the user has. What the step reports is taken from there too.
+    """
     if is_graph_function(Case(path).train_step):
-        return train_by_step(Case(path), epoch, steps, start, "static"), "static"
+        states = train_by_step(Case(path), epoch, steps, start, "static")
+        return states, "static", states
+    eager = _tried(path, epoch, steps, start, "eager")
     for mode in ("dynamic", "static"):
-        try:
-            return train_by_step(Case(path), epoch, steps, start, mode), mode
-        except CaseError:
-            continue
-    return train_by_step(Case(path), epoch, steps, start, "eager"), "eager"
+        states = _tried(path, epoch, steps, start, mode)
+        if states and not (eager and _jumps(states, eager, start)):
+            return states, mode, eager or states
+    states = eager or train_by_step(Case(path), epoch, steps, start, "eager")
+    return states, "eager", states
+
+
+def _tried(path: Path, epoch: list[Batch], steps: int, start: Start, mode: str) -> list[State]:
+    try:
+        return train_by_step(Case(path), epoch, steps, start, mode)
+    except CaseError:
+        return []
+
+
+def _jumps(traced: Sequence[State], eager: Sequence[State], start: Start) -> bool:
+    """Whether two runs part suddenly, which rounding, growing smoothly, does not."""
+    before = 0.0
+    for step in range(1, len(traced) + 1):
+        apart = departure(eager, traced, start, step)
+        if apart > ROUNDING and apart > SUDDEN * before:
+            return True
+        before = apart
+    return False
 
 
 def _baseline(
@@ -139,24 +167,30 @@ def _same_weights(trainings: Trainings) -> Diagnosis:
     """The weights agree with the baseline; what the step reports may still not."""
     steps = len(trainings.fit)
     same = f"weights, optimizer slots and random state agree to the bit in all {steps} steps"
-    mistake = reports.unlike(trainings.user, trainings.fit, [batch_size(batch) for batch in trainings.epoch])
-    if mistake == reports.UNKNOWN:
-        same += "; what it reports differs from fit()'s in a way that is not on the list"
-    elif mistake:
-        advice = "reset the metrics when an epoch starts; weigh each batch's loss by its size"
-        return Diagnosis(mistake, (same, "the reported metrics differ"), (advice,))
+    wrong = _wrong_report(trainings, same)
+    if wrong:
+        return wrong
+    notes = _order_of_batches(trainings)
     if trainings.mode == "eager":
-        return Diagnosis(
-            "identical within rounding (the step could not be traced)",
-            ("run eagerly, as your step, a replay of fit() agrees with it to the bit",),
-        )
+        why = "run eagerly, as your step, a replay of fit() agrees with it to the bit"
+        return Diagnosis("identical within rounding (the step could not be traced)", (why, *notes))
     if trainings.baseline is not trainings.fit:
         far = departure(trainings.user, trainings.fit, trainings.start, steps)
         same = (
             "a replay of fit() traced for each batch size, as your tf.function is, agrees to the bit; fit() "
             f"leaves the batch size open and rounds otherwise ({far:.1g} of the distance travelled)"
         )
-    return Diagnosis("identical", (same,))
+    return Diagnosis("identical", (same, *notes))
+
+
+def _wrong_report(trainings: Trainings, weights: str) -> Diagnosis | None:
+    """A known mistake in how the step's reported numbers are averaged."""
+    sizes = [batch_size(batch) for batch in trainings.epoch]
+    mistake = reports.unlike(trainings.reported, trainings.fit, sizes)
+    if mistake in (None, reports.UNKNOWN):  # nothing known: the loss may leave regularisers out, say
+        return None
+    advice = "reset the metrics when an epoch starts; weigh each batch's loss by its size"
+    return Diagnosis(str(mistake), (weights, "the reported metrics differ"), (advice,))
 
 
 def _explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosis:
@@ -188,7 +222,8 @@ def _explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosi
         why = (
             f"the departure is {apart:.1g} of the distance travelled: the same mathematics, rounded otherwise"
         )
-        return Diagnosis("identical within rounding" + trainings.note, (why,))
+        within = Diagnosis("identical within rounding" + trainings.note, (why,))
+        return _wrong_report(trainings, why) or within
     return _inexact(trainings, divergence, candidates)
 
 

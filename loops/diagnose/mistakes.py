@@ -209,6 +209,7 @@ def _other_losses(facts: Facts) -> Iterator[Mistake]:
     if integers:
         for detail, loss in (
             ("labels as weights in -Σ y log p", _labels_as_weights),
+            ("labels broadcast over the classes", _labels_broadcast),
             ("labels reshaped to (n, 1) in a mean squared error", _labels_as_values),
         ):
             yield Mistake(name, detail, loss=loss, advice=advice)
@@ -273,6 +274,12 @@ def _variables(facts: Facts) -> Iterator[Mistake]:
             "all of model.weights",
             variables=lambda model: [weight for weight in model.weights if weight.dtype == "float32"],
             advice="use model.trainable_variables, not model.weights or model.variables",
+        )
+        yield Mistake(
+            "non-trainable or frozen variables updated",
+            "frozen layers made trainable",
+            unfreeze=True,
+            advice="leave layer.trainable as make_model() sets it, before the optimizer is built",
         )
 
 
@@ -450,6 +457,11 @@ def _named_optimizer(name: str) -> Callable[[Any], Any]:
 
 def _labels_as_weights(losses: RowLoss, y: Any, p: Any) -> Any:
     return tf.reduce_mean(-tf.reduce_sum(tf.reshape(tf.cast(y, p.dtype), (-1, 1)) * tf.math.log(p), axis=-1))
+
+
+def _labels_broadcast(losses: RowLoss, y: Any, p: Any) -> Any:
+    targets = tf.broadcast_to(tf.reshape(tf.cast(y, p.dtype), (-1, 1)), tf.shape(p))
+    return tf.reduce_mean(tf.keras.losses.categorical_crossentropy(targets, p))
 
 
 def _labels_as_values(losses: RowLoss, y: Any, p: Any) -> Any:

@@ -36,6 +36,7 @@ class Mistake:
     variables: Callable[[tf.keras.Model], list[Any]] | None = None
     optimizer: Callable[[Any], Any] | None = None
     constraints: bool = True
+    unfreeze: bool = False
     fresh_optimizer: bool = False
     accumulate: int = 1
     accumulate_mean: bool = False
@@ -71,6 +72,8 @@ class Replayer:
     def __init__(self, case: Case, epoch: Sequence[Batch], start: Start, mode: str) -> None:
         self._case, self._epoch, self._start, self._mode = case, epoch, start, mode
         self._model = case.model(epoch[0], start)
+        layers = self._model._flatten_layers(include_self=False)  # nested ones have no public list
+        self._frozen = [(layer, layer.trainable) for layer in layers if not layer.trainable]
         self._constraints = [variable.constraint for variable in self._model.variables]
         losses = tf.nest.flatten(case.loss())
         self._row_losses = [RowLoss(tf.keras.losses.get(loss)) for loss in losses]
@@ -117,6 +120,8 @@ class Replayer:
         if mistake.optimizer:
             optimizer = mistake.optimizer(optimizer)
         model.compile(optimizer, loss=self._case.loss(), jit_compile=False)
+        for layer, trainable in self._frozen:
+            layer.trainable = trainable or mistake.unfreeze
         for variable, constraint in zip(model.variables, self._constraints, strict=True):
             variable.constraint = constraint if mistake.constraints else None
         variables = mistake.variables(model) if mistake.variables else list(model.trainable_variables)

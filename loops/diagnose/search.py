@@ -9,7 +9,7 @@ import numpy as np
 from loops.diagnose.case import Start
 from loops.diagnose.reference import Mistake, Replayer
 from loops.errors import UserError
-from loops.parity import State, distance
+from loops.parity import State, distance, gap_of, norm
 
 WINDOW = 3  # steps from the first divergence in which replays are weighed: later, rounding has grown
 LIKELY = 0.3  # one step of a mistake must come this much nearer to the user than fit() is
@@ -71,17 +71,20 @@ def _search(
 
 
 def departure(user: Sequence[State], fit: Sequence[State], start: Start, step: int) -> float:
-    """The user's distance from fit() after `step` steps (from 1), over the distance fit() has travelled."""
-    moved = _moved(fit[step - 1], start)
-    return distance(user[step - 1], fit[step - 1]) / moved if moved else float("inf")
+    """The user's distance from fit() after `step` steps (from 1), over the distance fit() has travelled.
 
-
-def _moved(state: State, start: Start) -> float:
-    gaps = [
-        array.astype(np.float64) - start.values[int(name.split()[0])].astype(np.float64)
-        for name, array in state.weights.items()
-    ]
-    return float(np.sqrt(sum(np.sum(np.square(gap)) for gap in gaps)))
+    Where the weights agree to the bit, that of the optimizer slots over their size.
+    """
+    mine, theirs = user[step - 1], fit[step - 1]
+    apart = distance(mine, theirs)
+    if any(gap_of(mine.weights[name], theirs.weights[name]).any() for name in mine.weights):
+        moves = (gap_of(array, start.values[int(name.split()[0])]) for name, array in theirs.weights.items())
+        travelled = norm(moves)
+    else:
+        travelled = norm(array for array in theirs.slots.values() if array.ndim)
+    if not apart:
+        return 0.0
+    return apart / travelled if travelled else float("inf")
 
 
 def _one_step_ratio(
