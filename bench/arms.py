@@ -9,7 +9,12 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from loops import tape
+from loops.batches import permutation
+from loops.config import TrainConfig
+from loops.data import Split
 from loops.experiment import new_model
+from loops.fast import make_steps
+from loops.rungs import Rung
 
 ENDLESS = 2**31 - 1  # steps in the fit arm's one epoch
 
@@ -72,6 +77,28 @@ class DelayedArm:
     def close(self) -> None:
         """Close the other arm."""
         self._arm.close()
+
+
+class FastArm:
+    """Steps of the fast loop, all of a block in one call; goes round its own order of images."""
+
+    def __init__(self, rung: Rung, split: Split, batch_size: int) -> None:
+        config = TrainConfig(batch_size=batch_size)
+        optimizer = tf.keras.optimizers.Adam()
+        self._steps, _ = make_steps(new_model(0), optimizer, tape.RunningMetrics(), split, config, rung)
+        self._order = permutation(len(split), config.seed, 0)
+        self._in_epoch = len(split) // batch_size
+
+    def run(self, steps: int) -> None:
+        """Train `steps` steps, in as many calls as epochs they span, and wait for the device."""
+        while steps > 0:
+            count = min(steps, self._in_epoch)
+            self._steps(self._order, tf.constant(0), tf.constant(count))
+            steps -= count
+        tf.test.experimental.sync_devices()
+
+    def close(self) -> None:
+        """Nothing runs between blocks."""
 
 
 def make_arm(variant: Variant, stream: tf.data.Dataset) -> Arm:

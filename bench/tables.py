@@ -42,6 +42,7 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
         step_table(rows),
         batch_table(rows),
         epoch_table(rows),
+        ladder_table(rows),
         part_table(rows),
         floor_table(rows),
         device_table(rows),
@@ -177,6 +178,30 @@ def epoch_table(rows: Sequence[Row]) -> Table:
         for row in of_kind(rows, "inference")
     ]
     return Table("Epoch and inference at batch size 300", header, epochs + inference)
+
+
+def ladder_table(rows: Sequence[Row]) -> Table:
+    """The rungs of the fast loop against fit(), both with their input."""
+    header = ["rung", "device", "batch", "ms/step", "images/s", "ratio to fit [95 %]", "verdict"]
+    header += ["times the floor", "against fit's bits", "picked by --fast"]
+    body = []
+    for row in sorted(of_kind(rows, "rung"), key=lambda row: row["batch_size"] != 300):
+        times = times_the_floor(row, rows)
+        body.append(
+            [
+                row["arm"],
+                row["device"],
+                str(row["batch_size"]),
+                f"{row['ms_per_step']:.2f}",
+                f"{row['images_per_second']:,.0f}",
+                str(ratio_of(row)),
+                verdict(ratio_of(row), _control_of(rows, row)),
+                f"{times:.1f}" if times else "",
+                f"first gradients within {row['ulps']} ULP" if row["ulps"] else "bit-identical",
+                "yes" if row["chosen"] else "",
+            ]
+        )
+    return Table("The ladder of the fast loop, with its input", header, body)
 
 
 def part_table(rows: Sequence[Row]) -> Table:

@@ -57,7 +57,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         ("tape", "train by the hand-written tf.function and GradientTape loop"),
         ("both", "train by each in turn and compare to the bit"),
     ):
-        _add_training(_command(commands, name, summary, _train))
+        training = _command(commands, name, summary, _train)
+        _add_training(training)
+        if name == "tape":
+            help_fast = "the fastest way to run the same mathematics here; rounds otherwise (docs/speed.md)"
+            training.add_argument("--fast", action="store_true", help=help_fast)
     study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
     study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")
     _add_settings(study)
@@ -114,6 +118,8 @@ def _train(options: argparse.Namespace) -> int:
     from loops.compare import train_and_print
 
     loops = ("fit", "tape") if options.command == "both" else (options.command,)
+    if getattr(options, "fast", False):
+        loops = ("fast",)
     return train_and_print(loops, images, _config(options, options.seed), where, options.runs)
 
 

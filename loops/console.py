@@ -28,6 +28,7 @@ class EpochBars:
         self._task = TaskID(0)
         self._pace = ""
         self._first_step_at = self._shown_at = 0.0
+        self._first_done = 0
 
     def on_step(self, step: int, read_metrics: Callable[[], Metrics]) -> None:
         """Advance the bar; `step` counts from 1 over the whole training."""
@@ -35,12 +36,13 @@ class EpochBars:
         now = time.perf_counter()
         if self._progress is None:
             self._open(epoch)
-            self._first_step_at = now
+            self._first_step_at, self._first_done = now, done
         elif done + 1 < self._steps_per_epoch and now - self._shown_at < REFRESH_SECONDS:
             return
         self._shown_at = now
-        # The first step traces and compiles; the mean is that of the steps after it.
-        self._pace = f"{1000 * (now - self._first_step_at) / done:.1f} ms/step" if done else ""
+        # The first call traces and compiles; the mean is that of the steps after it.
+        paced = done - self._first_done
+        self._pace = f"{1000 * (now - self._first_step_at) / paced:.1f} ms/step" if paced else ""
         self._show(done + 1, f"{format_metrics(read_metrics())}  {self._pace}")
 
     def on_epoch(self, record: EpochRecord) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from loops import fit, tape
+from loops import fast, fit, tape
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
@@ -27,7 +27,7 @@ class TrainingError(UserError):
 
 
 Train = Callable[..., History]
-LOOPS: Mapping[str, Train] = MappingProxyType({"fit": fit.train, "tape": tape.train})
+LOOPS: Mapping[str, Train] = MappingProxyType({"fit": fit.train, "tape": tape.train, "fast": fast.train})
 
 
 @dataclass(frozen=True)

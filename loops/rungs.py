@@ -1,27 +1,37 @@
-"""The ladder: what the fast loop may do otherwise than the plain tape, a small change a rung."""
+"""The ladder: what the fast loop does otherwise than the plain tape, a small change a rung."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 
-# (model, float32 images) → class probabilities (batch, 10), with Keras's logits behind them
+from loops import kernels
+
+# (model, float32 images (n, 28, 28, 1)) → class probabilities (n, 10), Keras's logits behind them
 Forward = Callable[[tf.keras.Model, tf.Tensor], tf.Tensor]
+LARGEST_FOR_XLA = 16  # images a batch; beyond it XLA's products lose to oneDNN's convolutions (docs/speed.md)
+SMALLEST_FOR_CHUNKS = 256  # below it a second chunk costs more than it overlaps
 
 
 @dataclass(frozen=True)
 class Rung:
     """One way to run a step inside the epoch's graph.
 
-    `grade` states how its weights compare with fit()'s: "bit-identical", or a bound in ULP
-    after one step, which tests assert.
+    `ulps` bounds how far the first step's gradients may be from the tape's, in units in the last
+    place of each variable's largest entry; 0 is bit-identical, weights too, at any length. (A bound
+    on weights would say little: Adam's first step divides a gradient by its own size.) `chunks` parts of
+    a batch go through forward and backward on their own, so that one's ops fill the other's gaps.
     """
 
     name: str
-    grade: str
+    why: str
     forward: Forward
+    ulps: int = 0
     fused_adam: bool = False
     chunks: int = 1
+    static_shapes: bool = False  # a size known to the graph, whose divisions then round otherwise
+    jit_compile: bool = False
 
 
 def by_layers(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
@@ -33,11 +43,86 @@ def pool_first(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
     """Bias and activation after pooling, on a quarter of the elements.
 
     Adding a constant and ReLU are monotone, so they commute with max: the forward pass keeps its
-    bits. A tie among equals goes to the first either way; where two sums round to one value, max
-    may choose another of them than before, and the bias gradient is summed in another order.
+    bits. A tie goes to the first of equals either way; but where two sums round to one value after
+    the bias, max now sees which was larger, and the bias gradient is summed in another order.
     """
     features = images
     for conv in (model.conv1, model.conv2):
         features = tf.nn.max_pool2d(tf.nn.conv2d(features, conv.kernel, 1, "SAME"), 2, 2, "VALID")
         features = tf.nn.relu(tf.nn.bias_add(features, conv.bias))
     return model.classifier(model.hidden(model.flatten(features)))
+
+
+def as_products(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Convolutions as products and sums that XLA can fuse; its own convolutions are slow on a CPU."""
+    features = kernels.conv1_pool_relu(images, model.conv1.kernel.value, model.conv1.bias.value)
+    features = kernels.pool(kernels.conv_as_product(features, model.conv2.kernel.value))
+    features = tf.nn.relu(features + model.conv2.bias)
+    return model.classifier(model.hidden(model.flatten(features)))
+
+
+EPOCH = Rung(
+    "epoch in one graph",
+    "no Python, no host sync and no input pipeline between steps; images stay on the device as uint8",
+    by_layers,
+)
+FUSED_ADAM = Rung("fused Adam", "one op a variable in place of about ten", by_layers, ulps=8, fused_adam=True)
+POOL_FIRST = Rung(
+    "pool before activation",
+    "bias, ReLU and their gradients on a quarter of the elements",
+    pool_first,
+    ulps=128,
+    fused_adam=True,
+    static_shapes=True,
+)
+CHUNKS = Rung(
+    "two half batches",
+    "ops of one half run while the other half's wait for memory",
+    pool_first,
+    ulps=128,
+    fused_adam=True,
+    static_shapes=True,
+    chunks=2,
+)
+XLA = Rung(
+    "one XLA program",
+    "no op is dispatched on its own, which is most of a small batch's step",
+    as_products,
+    ulps=128,
+    fused_adam=True,
+    static_shapes=True,
+    jit_compile=True,
+)
+LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, CHUNKS, XLA)
+
+
+def best_rung(device_kind: str, batch_size: int) -> Rung:
+    """The rung that was fastest where it was measured: on a CPU, by batch size (docs/speed.md)."""
+    if device_kind == "cpu" and batch_size <= LARGEST_FOR_XLA:
+        return XLA
+    if device_kind == "cpu" and batch_size >= SMALLEST_FOR_CHUNKS:
+        return CHUNKS
+    return POOL_FIRST
+
+
+def loss_and_gradients(
+    rung: Rung, model: tf.keras.Model, images: tf.Tensor, labels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
+    """Mean loss, probabilities and gradients of a batch, by the rung's forward pass and in its chunks."""
+    size = labels.shape[0]
+    parts = rung.chunks if size is not None and size % rung.chunks == 0 else 1
+    cross_entropy = tf.keras.losses.CategoricalCrossentropy()
+    losses, probabilities, gradients = [], [], []
+    for some_images, some_labels in zip(tf.split(images, parts), tf.split(labels, parts), strict=True):
+        with tf.GradientTape() as tape:
+            outputs = rung.forward(model, some_images)
+            loss = sum(model.losses, cross_entropy(some_labels, outputs))
+            if parts > 1:
+                loss = loss * (1 / parts)
+        losses.append(loss)
+        probabilities.append(outputs)
+        gradients.append(tape.gradient(loss, model.trainable_variables))
+    if parts == 1:
+        return losses[0], probabilities[0], gradients[0]
+    summed = [tf.add_n(each) for each in zip(*gradients, strict=True)]
+    return tf.add_n(losses), tf.concat(probabilities, 0), summed

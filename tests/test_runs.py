@@ -12,7 +12,7 @@ from loops import tape
 from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.experiment import LOOPS, new_model, run_experiment
+from loops.experiment import new_model, run_experiment
 from loops.runs import Run, RunError, write_json
 from tests.conftest import CPU
 
@@ -51,7 +51,7 @@ def keras_scalars(folder: Path, small: FashionMnist) -> dict[str, Scalars]:
 def test_both_loops_write_what_keras_writes(small: FashionMnist, tmp_path: Path) -> None:
     expected = keras_scalars(tmp_path / "keras", small)
     assert expected["train"].keys() == {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"}
-    for loop in LOOPS:
+    for loop in ("fit", "tape"):
         folder = run_experiment(loop, small, CONFIG, CPU, tmp_path / "runs").folder
         for part, scalars in expected.items():
             assert read_scalars(folder / part) == scalars

@@ -12,6 +12,7 @@ from bench.trainings import SEEDS_MEAN, SEEDS_STD
 from loops import study
 from loops.config import TrainConfig
 from loops.data import FashionMnist
+from loops.experiment import LOOPS
 from tests.conftest import CPU
 
 CONFIG = TrainConfig(epochs=1, batch_size=125)
@@ -34,16 +35,13 @@ def test_study_trains_each_seed_by_each_loop_once(
 ) -> None:
     assert study.run_study(small, CONFIG, range(2), CPU, tmp_path) == 0
     printed = capsys.readouterr().out
-    assert "parity: 2 of 2 seeds bit-identical" in printed
+    assert "tape against fit: 2 of 2 seeds bit-identical" in printed
+    assert "fast against fit: 0 of 2 seeds bit-identical" in printed
     assert "Ankle boot" in printed
     with (tmp_path / "study.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [(row["seed"], row["loop"]) for row in rows] == [
-        ("0", "fit"),
-        ("0", "tape"),
-        ("1", "fit"),
-        ("1", "tape"),
-    ]
+    loops = ("fit", "tape", "fast")
+    assert [(row["seed"], row["loop"]) for row in rows] == [(seed, loop) for seed in "01" for loop in loops]
     assert (tmp_path / "study.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setattr(study, "run_experiment", lambda *_: pytest.fail("trained again"))
     assert study.run_study(small, CONFIG, range(2), CPU, tmp_path) == 0
@@ -63,7 +61,7 @@ def test_run_that_failed_or_had_other_settings_does_not_count(small: FashionMnis
 
 
 def test_summary_places_the_post_in_the_distribution() -> None:
-    results = [result(loop, seed, 0.8762 + 0.01 * seed) for seed in (0, 1) for loop in ("fit", "tape")]
+    results = [result(loop, seed, 0.8762 + 0.01 * seed) for seed in (0, 1) for loop in LOOPS]
     text = study.summarise(results)
     # mean 0.8812, std of two values 0.01 apart is 0.00707; 0.8862 lies 0.7 of it above
     assert "test_accuracy  0.8812 ± 0.0071  (from 0.8762 to 0.8862)" in text
@@ -74,8 +72,8 @@ def test_bits_that_differ_are_answered_by_the_equivalence_test() -> None:
     results = []
     for seed in range(5):
         results += [result("fit", seed, 0.88), result("tape", seed, 0.88 + 0.0001 * (seed - 2), sha="b")]
-    line = study.parity_line(results)
-    assert line.startswith("parity: 0 of 5 seeds bit-identical; accuracy tape − fit +0.0000")
+    line = study.parity_line(results, "tape")
+    assert line.startswith("tape against fit: 0 of 5 seeds bit-identical; accuracy tape − fit +0.0000")
     assert line.endswith("equivalent within ± 0.005")
 
 

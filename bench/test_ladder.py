@@ -1,0 +1,51 @@
+"""How much faster than fit() can the same mathematics be: each rung against fit(), both with their input."""
+
+from typing import Any
+
+import pytest
+
+from bench.arms import FastArm, Variant, make_arm
+from bench.counts import step_bytes, step_flops
+from bench.harness import half, measure
+from loops.batches import training_stream
+from loops.config import TrainConfig
+from loops.data import FashionMnist
+from loops.device import Device
+from loops.experiment import new_model
+from loops.rungs import LADDER, Rung, best_rung
+
+BATCH_SIZE = TrainConfig().batch_size
+BATCH_SIZES = (1, 8, 32, 128, 1000)
+
+
+def cases() -> list[Any]:
+    """Every rung at the post's batch size; at the other sizes the one that `--fast` picks."""
+    chosen = [(best_rung("cpu", batch_size), batch_size) for batch_size in BATCH_SIZES]
+    default = [(rung, BATCH_SIZE) for rung in LADDER] + chosen
+    grid = [(rung, size) for rung in LADDER for size in BATCH_SIZES if (rung, size) not in chosen]
+    marks = dict.fromkeys(default, ()) | dict.fromkeys(grid, (pytest.mark.grid,))
+    return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
+
+
+@pytest.mark.parametrize(("rung", "batch_size"), cases())
+def test_rung(
+    benchmark: Any, device: Device, rung: Rung, batch_size: int, fashion: FashionMnist, pairs: int
+) -> None:
+    """A step with its share of the input, on all 60,000 images, against fit()'s: an epoch's time by steps."""
+    model, config = new_model(0), TrainConfig(batch_size=batch_size, epochs=10**6)
+    benchmark.group = f"ladder, {device.kind}"
+    benchmark.extra_info.update(
+        kind="rung",
+        arm=rung.name,
+        why=rung.why,
+        ulps=rung.ulps,
+        chosen=rung == best_rung(device.kind, batch_size),
+        device=device.kind,
+        device_name=device.name,
+        flops=step_flops(model, batch_size),
+        bytes=step_bytes(model, batch_size),
+    )
+    fit = make_arm(Variant("fit"), training_stream(fashion.train, config))
+    fast = FastArm(rung, fashion.train, batch_size)
+    fewer = pairs if rung == best_rung(device.kind, batch_size) else half(pairs)
+    measure(benchmark, fast, fit, pairs=fewer, batch_size=batch_size)

@@ -1,0 +1,149 @@
+"""Training by a ladder of faster loops: many steps in one graph call, and what pays beyond."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from loops.batches import evaluation_stream, permutation, prepare
+from loops.config import TrainConfig
+from loops.data import FashionMnist, Split
+from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
+from loops.rungs import Rung, best_rung, loss_and_gradients
+from loops.tape import RunningMetrics, make_test_step
+
+CALLS_PER_EPOCH = 10  # how often an epoch comes back to Python, to report
+Apply = Callable[[Sequence[tf.Tensor]], None]
+# (the epoch's order of images, the first step's number, how many full batches)
+Steps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]
+
+
+def train(
+    model: tf.keras.Model,
+    data: FashionMnist,
+    config: TrainConfig,
+    on_step: OnStep = ignore_step,
+    on_epoch: OnEpoch = ignore_epoch,
+    rung: Rung | None = None,
+) -> History:
+    """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
+
+    The same batches and mathematics as the plain tape, run by `rung`, by default the best for
+    device and batch size. `on_step` is called after each stretch of steps, not after each step.
+    """
+    kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
+    optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    running = RunningMetrics()
+    run_steps, run_rest = make_steps(
+        model, optimizer, running, data.train, config, rung or best_rung(kind, config.batch_size)
+    )
+    test_step = make_test_step(model, running, jit_compile=config.jit_compile)
+    test_batches = evaluation_stream(data.test, config.batch_size)
+    images, steps = len(data.train), config.steps_per_epoch(len(data.train))
+    full = images // config.batch_size
+
+    records = []
+    for epoch in range(config.epochs):
+        started = time.perf_counter()
+        order = permutation(images, config.seed, epoch)
+        running.reset()
+        for first, count in stretches(full):
+            run_steps(order, tf.constant(first), tf.constant(count))
+            on_step(epoch * steps + first + count, running.read)
+        if steps > full:
+            run_rest(order)
+            on_step((epoch + 1) * steps, running.read)
+        metrics = running.read()  # waits for the device, so the clock stops after the last step
+        train_seconds = time.perf_counter() - started
+
+        running.reset()
+        for batch in test_batches:
+            test_step(*batch)
+        validation = {f"val_{name}": value for name, value in running.read().items()}
+        records.append(EpochRecord(epoch, metrics | validation, train_seconds))
+        on_epoch(records[-1])
+    return History(tuple(records), optimizer)
+
+
+def stretches(steps: int) -> list[tuple[int, int]]:
+    """An epoch's steps cut into at most CALLS_PER_EPOCH calls: (first step, how many) of each."""
+    length = max(1, -(-steps // CALLS_PER_EPOCH))
+    return [(first, min(length, steps - first)) for first in range(0, steps, length)]
+
+
+def make_steps(
+    model: tf.keras.Model,
+    optimizer: tf.keras.Optimizer,
+    running: RunningMetrics,
+    split: Split,
+    config: TrainConfig,
+    rung: Rung,
+) -> tuple[Steps, Callable[[tf.Tensor], None]]:
+    """Two graphs: one runs any number of full batches, the other the partial last batch.
+
+    The images stay on the device as uint8 and are gathered by index inside the graph.
+    """
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    size, rest = config.batch_size, len(split) % config.batch_size
+    optimizer.build(model.trainable_variables)
+    apply = fused_adam(optimizer) if rung.fused_adam else _keras_update(optimizer, model)
+    gradients_of = functools.partial(loss_and_gradients, rung, model)
+    if rung.jit_compile or config.jit_compile:
+        gradients_of = tf.function(gradients_of, jit_compile=True)
+
+    def step(indices: tf.Tensor, count: int) -> None:
+        if rung.static_shapes:
+            indices = tf.ensure_shape(indices, [count])
+        batch_images, batch_labels = prepare(tf.gather(images, indices), tf.gather(labels, indices))
+        loss, probabilities, gradients = gradients_of(batch_images, batch_labels)
+        apply(gradients)
+        running.update(loss, batch_labels, probabilities)
+
+    @tf.function
+    def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
+        for number in tf.range(first, first + count):
+            step(order[number * size : (number + 1) * size], size)
+
+    @tf.function
+    def run_rest(order: tf.Tensor) -> None:
+        step(order[-rest:], rest)
+
+    return run_steps, run_rest
+
+
+def _keras_update(optimizer: tf.keras.Optimizer, model: tf.keras.Model) -> Apply:
+    return lambda gradients: optimizer.apply(gradients, model.trainable_variables)
+
+
+def fused_adam(optimizer: tf.keras.optimizers.Adam) -> Apply:
+    """Keras's Adam as one op a variable, on the Keras optimizer's own slots.
+
+    The op computes what Keras computes, epsilon outside the bias correction (Kingma and Ba 2015,
+    section 2, "epsilon hat"), but rounds otherwise.
+    """
+    slots = zip(optimizer._trainable_variables, optimizer._momentums, optimizer._velocities, strict=True)
+    handles = [tuple(each.value.handle for each in three) for three in slots]  # no public names for slots
+    constants: dict[str, Any] = {
+        "beta1": optimizer.beta_1,
+        "beta2": optimizer.beta_2,
+        "epsilon": optimizer.epsilon,
+    }
+
+    def apply(gradients: Sequence[tf.Tensor]) -> None:
+        step = tf.cast(optimizer.iterations + 1, tf.float32)
+        for (weight, momentum, velocity), gradient in zip(handles, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=weight,
+                m=momentum,
+                v=velocity,
+                beta1_power=tf.pow(optimizer.beta_1, step),
+                beta2_power=tf.pow(optimizer.beta_2, step),
+                lr=tf.convert_to_tensor(optimizer.learning_rate),
+                grad=gradient,
+                **constants,
+            )
+        optimizer.iterations.assign_add(1)
+
+    return apply

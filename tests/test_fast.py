@@ -1,0 +1,88 @@
+"""The fast loop: each rung keeps its grade, and the model stays the model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from loops import cli, fast, tape
+from loops.config import TrainConfig
+from loops.data import FashionMnist
+from loops.experiment import new_model
+from loops.history import History
+from loops.parity import Array, differences, training_state
+from loops.rungs import CHUNKS, EPOCH, LADDER, POOL_FIRST, XLA, Rung, best_rung
+
+CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)  # 250 images: 4 batches of 60, one of 10
+
+
+def trained(train: object, data: FashionMnist, config: TrainConfig, **more: object) -> dict[str, Array]:
+    model = new_model(config.seed)
+    history: History = train(model, data, config, **more)  # type: ignore[operator]
+    return training_state(model, history)
+
+
+def ulps_of_largest(a: Array, b: Array) -> float:
+    """The largest difference in units in the last place of the largest value of `a`."""
+    gap = np.abs(a.astype(np.float64) - b.astype(np.float64)).max()
+    return float(gap / np.spacing(np.abs(a).max()))
+
+
+@pytest.mark.parametrize("rung", LADDER, ids=lambda rung: rung.name)
+def test_one_step_of_each_rung_keeps_its_grade(rung: Rung, small: FashionMnist) -> None:
+    one_step = FashionMnist(small.train.first(60), small.test)
+    config = TrainConfig(epochs=1, batch_size=60, seed=5)
+    plain, own = trained(tape.train, one_step, config), trained(fast.train, one_step, config, rung=rung)
+    moments = [name for name in plain if name.endswith("momentum")]  # a tenth of the gradients
+    assert len(moments) == 8
+    for name in moments:
+        assert ulps_of_largest(plain[name], own[name]) <= rung.ulps
+
+
+def test_epoch_in_one_graph_is_bit_identical_with_partial_batches(small: FashionMnist) -> None:
+    assert not differences(trained(tape.train, small, CONFIG), trained(fast.train, small, CONFIG, rung=EPOCH))
+
+
+@pytest.mark.parametrize("rung", LADDER[1:], ids=lambda rung: rung.name)
+def test_other_rungs_stay_near_over_partial_batches(rung: Rung, small: FashionMnist) -> None:
+    plain, own = trained(tape.train, small, CONFIG), trained(fast.train, small, CONFIG, rung=rung)
+    assert own.keys() == plain.keys()
+    for name in plain:
+        if name.startswith("epoch"):
+            np.testing.assert_allclose(own[name], plain[name], rtol=1e-3, err_msg=name)
+
+
+def test_pooling_sends_the_gradient_of_a_tie_to_the_first_as_tensorflow_does() -> None:
+    """Equal positive values in one window: max pooling before the activation changes no gradient."""
+    model = new_model(0)
+    images = tf.ones((2, 28, 28, 1))  # every window of the first convolution ties
+    labels = tf.one_hot([1, 2], 10)
+    gradients = []
+    for rung in (EPOCH, POOL_FIRST, XLA):
+        with tf.GradientTape() as recorded:
+            loss = tf.keras.losses.CategoricalCrossentropy()(labels, rung.forward(model, images))
+        gradients.append(recorded.gradient(loss, model.trainable_variables))
+    for other in gradients[1:]:
+        for one, two in zip(gradients[0], other, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_rung_follows_device_and_batch_size() -> None:
+    assert best_rung("cpu", 8) is XLA
+    assert best_rung("cpu", 32) is POOL_FIRST
+    assert best_rung("cpu", 300) is CHUNKS
+    assert best_rung("gpu", 8) is POOL_FIRST
+
+
+@pytest.mark.parametrize("steps", [1, 9, 10, 11, 200])
+def test_stretches_cover_each_step_once(steps: int) -> None:
+    cut = fast.stretches(steps)
+    assert [step for first, count in cut for step in range(first, first + count)] == list(range(steps))
+    assert len(cut) <= fast.CALLS_PER_EPOCH
+
+
+def test_fast_is_an_option_of_tape_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.parse(["tape", "--fast"]).fast
+    with pytest.raises(SystemExit):
+        cli.parse(["fit", "--fast"])
