@@ -2,11 +2,11 @@
 
 import math
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 from bench.arms import Arm
+from bench.clock import timed
 from bench.timing import Ratio, paired_ratio, relative_iqr
 
 BLOCK_SECONDS = 0.3  # a block lasts at least this long, so that the clock and the sync do not count
@@ -41,13 +41,6 @@ class Pairing:
         wanted = min(self._rounds + self._rounds % 2, self._pairs)
         while len(self.reference_seconds) < wanted:
             self.reference_seconds.append(timed(self._reference))
-
-
-def timed(block: Callable[[], object]) -> float:
-    """Seconds that `block` takes, by the monotonic clock."""
-    started = time.perf_counter()
-    block()
-    return time.perf_counter() - started
 
 
 def steps_for(seconds_per_step: float, multiple: int = 1) -> int:

@@ -39,7 +39,7 @@ def write_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     """Step time over fit()'s with its interval, by batch size, a line for each loop and device."""
-    steps = [row for row in of_kind(rows, "step") if not row["control"]]
+    steps = [row for row in of_kind(rows, "step") if not row["control"]] + picked_rungs(rows)
     lines = sorted({(row["arm"], row["device"]) for row in steps})
     for arm, device in lines:
         points = sorted(
@@ -63,10 +63,15 @@ def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     ticks_x = sorted({row["batch_size"] for row in steps})
     axes.set_xticks(ticks_x, [str(size) for size in ticks_x])
     axes.minorticks_off()
-    ticks = [0.5, 0.7, 1, 1.5, 2, 3, 4]
+    ticks = [0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
     axes.legend()
+
+
+def picked_rungs(rows: Sequence[Row]) -> list[Row]:
+    """The rungs that `--fast` picks, under that one name."""
+    return [{**row, "arm": "tape --fast"} for row in of_kind(rows, "rung") if row["chosen"]]
 
 
 def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
@@ -91,7 +96,7 @@ def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
 
 def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
     """Times the floor at the post's batch size, a bar for each loop and device."""
-    steps = [row for row in of_kind(rows, "step") if row["batch_size"] == 300]
+    steps = [row for row in of_kind(rows, "step") + picked_rungs(rows) if row["batch_size"] == 300]
     found = [(f"{row['arm']}, {row['device']}", times_the_floor(row, rows)) for row in steps]
     found = [(name, times) for name, times in found if times]
     for name, times in found:

@@ -8,12 +8,13 @@ predict, confusion matrix, micro-F1. Nothing of loops/ but the data files.
 
 import gzip
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix, f1_score
+
+from bench.clock import timed
 
 FOLDER = Path(__file__).parents[1] / "loops" / "fashion_mnist"
 
@@ -42,9 +43,8 @@ def main(epochs: int) -> None:
     )
     model.summary()
     model.compile(loss="categorical_crossentropy", optimizer="adam", metrics=["accuracy"])
-    started = time.perf_counter()
-    model.fit(train_images, train_targets, batch_size=300, epochs=epochs, verbose=2)
-    print(f"total time: {time.perf_counter() - started:.2f} s")
+    seconds = timed(lambda: model.fit(train_images, train_targets, batch_size=300, epochs=epochs, verbose=2))
+    print(f"total time: {seconds:.2f} s")
     print("test loss and accuracy:", model.evaluate(test_images, test_targets, verbose=0))
     guesses = model.predict(test_images, verbose=0).argmax(axis=1)
     print(confusion_matrix(test_labels, guesses))

@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.plots import write_plots
-from bench.tables import Row, all_tables
+from bench.tables import Row, all_tables, noise_lines
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
+LADDER = "The ladder of the fast loop, with its input"
+# The pages that show committed figures, and which tables; None is all of them, with the remarks on noise
+PAGES: dict[Path, tuple[str, ...] | None] = {
+    README: ("Full training", "Step time at batch size 300", LADDER),
+    ROOT / "docs" / "speed.md": (LADDER,),
+    ROOT / "docs" / "figures.md": None,
+}
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
 
 
@@ -68,13 +75,13 @@ def keep(path: Path, folder: Path) -> Path:
     return kept
 
 
-def markdown(paths: Sequence[Path]) -> str:
-    """The tables of all `paths` together, as the README shows them."""
+def markdown(paths: Sequence[Path], titles: Sequence[str] | None = None) -> str:
+    """The tables of all `paths` together and their machines: those of `titles`, or all, with noise said."""
     rows = [row for path in paths for row in load_rows(path)]
-    parts = [table.as_markdown() for table in all_tables(rows)] + [
-        f"- {describe_machine(path)}" for path in paths
-    ]
-    return "\n\n".join(parts) + "\n"
+    tables = [table for table in all_tables(rows) if titles is None or table.title in titles]
+    machines = [f"- {describe_machine(path)}" for path in paths]
+    remarks = [] if titles else [f"- {line}" for line in noise_lines(rows, load_at_start=0.0)]
+    return "\n\n".join([table.as_markdown() for table in tables] + ["\n".join(machines + remarks)]) + "\n"
 
 
 def with_figures(text: str, figures: str) -> str:
@@ -94,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="first copy the files to bench/results, named by machine"
     )
-    parser.add_argument("--write", action="store_true", help="update README.md and docs/plots")
+    parser.add_argument("--write", action="store_true", help="update README.md, docs/*.md and docs/plots")
     options = parser.parse_args(arguments)
     paths = options.files or sorted(RESULTS.glob("*.json"))
     try:
@@ -109,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = [row for path in paths for row in load_rows(path)]
     print("\n\n".join(table.as_text() for table in all_tables(rows)))
     if options.write:
-        README.write_text(with_figures(README.read_text(encoding="utf-8"), markdown(paths)), encoding="utf-8")
+        for page, titles in PAGES.items():
+            text = with_figures(page.read_text(encoding="utf-8"), markdown(paths, titles))
+            page.write_text(text, encoding="utf-8")
     folder = options.plots or (ROOT / "docs" / "plots" if options.write else None)
     if folder:
         print("\n" + "\n".join(f"drawn: {path}" for path in write_plots(rows, folder)))

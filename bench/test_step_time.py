@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from bench.arms import DelayedArm, FunctionArm, Variant, make_arm
+from bench.clock import timed
 from bench.counts import step_bytes, step_flops
-from bench.harness import half, measure, timed
+from bench.harness import half, measure
 from loops.batches import prepare, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist

@@ -128,9 +128,11 @@ def test_file_that_is_no_result_is_refused(
     assert "Traceback" not in message
 
 
-def test_readme_shows_the_committed_figures() -> None:
-    text = report.README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", report.PAGES, ids=lambda page: page.name)
+def test_page_shows_the_committed_figures(page: Path) -> None:
     paths = sorted(report.RESULTS.glob("*.json"))
     assert paths
-    assert report.with_figures(text, report.markdown(paths)) == text
-    assert {table.title for table in all_tables(report.load_rows(paths[0]))} >= {"Full training"}
+    text = page.read_text(encoding="utf-8")
+    assert report.with_figures(text, report.markdown(paths, report.PAGES[page])) == text
+    titles = {table.title for table in all_tables(report.load_rows(paths[0]))}
+    assert titles >= set(report.PAGES[page] or ())

@@ -1,8 +1,11 @@
 """The statistics of the bench: numbers worked out by hand, and simulated noise."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from bench import report
 from bench.harness import Pairing, steps_for
 from bench.timing import Ratio, independent_ratio, paired_ratio, relative_iqr, verdict
 
@@ -95,3 +98,10 @@ def test_block_lasts_long_enough_in_whole_calls() -> None:
     assert steps_for(5.0) == 1
     assert steps_for(0.1, multiple=8) == 8
     assert steps_for(0.01, multiple=8) == 32
+
+
+def test_no_file_of_the_bench_has_a_clock_of_its_own() -> None:
+    files = [path for path in Path(report.__file__).parent.glob("*.py") if path.name != "clock.py"]
+    assert len(files) > 10
+    words = ("perf_counter", "time.time", "monotonic", "timeit", "process_time")
+    assert not [path.name for path in files for word in words if word in path.read_text(encoding="utf-8")]
