@@ -40,18 +40,12 @@ def write_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
 def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     """Step time over fit()'s with its interval, by batch size, a line for each loop and device."""
     steps = [row for row in of_kind(rows, "step") if not row["control"]] + picked_rungs(rows)
-    lines = sorted({(row["arm"], row["device"]) for row in steps})
-    for arm, device in lines:
-        points = sorted(
-            (row["batch_size"], ratio_of(row))
-            for row in steps
-            if (row["arm"], row["device"]) == (arm, device)
-        )
-        sizes, ratios = zip(*points, strict=True)
+    for (arm, *where), own in by_line(steps).items():
+        sizes, ratios = zip(*[(row["batch_size"], ratio_of(row)) for row in own], strict=True)
         medians = [ratio.median for ratio in ratios]
         below = [ratio.median - ratio.low for ratio in ratios]
         above = [ratio.high - ratio.median for ratio in ratios]
-        axes.errorbar(sizes, medians, (below, above), marker="o", capsize=4, label=f"{arm}, {device}")
+        axes.errorbar(sizes, medians, (below, above), marker="o", capsize=4, label=label_of(arm, where, rows))
     axes.axhline(1, color="black", linewidth=1, label="fit()")
     axes.set(
         xscale="log",
@@ -72,6 +66,20 @@ def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
 def picked_rungs(rows: Sequence[Row]) -> list[Row]:
     """The rungs that `--fast` picks, under that one name."""
     return [{**row, "arm": "tape --fast"} for row in of_kind(rows, "rung") if row["chosen"]]
+
+
+def by_line(steps: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by arm and place, each line's in the order of batch sizes."""
+    lines = sorted({(row["arm"], *place(row)) for row in steps})
+    ordered = sorted(steps, key=lambda row: int(row["batch_size"]))
+    return {line: [row for row in ordered if (row["arm"], *place(row)) == line] for line in lines}
+
+
+def label_of(arm: str, where: Sequence[str], rows: Sequence[Row]) -> str:
+    """The arm and its device, and the machine where there are several."""
+    machine, device, _ = where
+    several = len({row.get("machine") for row in rows}) > 1
+    return f"{arm}, {device}{f' ({machine})' if several else ''}"
 
 
 def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
@@ -113,13 +121,9 @@ def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
 def draw_devices(axes: Any, rows: Sequence[Row]) -> None:
     """Images a second by batch size, a line for each loop and device; only where a GPU was measured."""
     steps = [row for row in of_kind(rows, "step") if not row["control"]]
-    for arm, device in sorted({(row["arm"], row["device"]) for row in steps}):
-        points = sorted(
-            (row["batch_size"], row["images_per_second"])
-            for row in steps
-            if (row["arm"], row["device"]) == (arm, device)
-        )
-        axes.plot(*zip(*points, strict=True), marker="o", label=f"{arm}, {device}")
+    for (arm, *where), own in by_line(steps).items():
+        points = [(row["batch_size"], row["images_per_second"]) for row in own]
+        axes.plot(*zip(*points, strict=True), marker="o", label=label_of(arm, where, rows))
     axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="images/s", title="GPU against CPU")
     axes.grid(alpha=0.3)
     axes.legend()

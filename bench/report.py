@@ -52,9 +52,15 @@ def load_rows(path: Path) -> list[Row]:
     return rows
 
 
+def machine_facts(saved: dict[str, Any]) -> dict[str, Any]:
+    """What a file says of its machine, the GPU too where a process of its own measured it."""
+    info = saved["machine_info"]
+    return {**info["fit_vs_tape"], "gpu": info.get("fit_vs_tape_gpu", info["fit_vs_tape"])["gpu"]}
+
+
 def describe_machine(path: Path) -> str:
     """One line on where a file was measured."""
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["machine_info"]["fit_vs_tape"]
+    facts = machine_facts(json.loads(path.read_text(encoding="utf-8")))
     gpu = f", {facts['gpu']}" if facts["gpu"] else ""
     return (
         f"{path.stem}: {facts['cpu']}{gpu}, {facts['cores']} cores, TensorFlow {facts['tensorflow']}, "
@@ -67,7 +73,7 @@ def keep(path: Path, folder: Path) -> Path:
     """Copy a saved benchmark into `folder` under its machine's name, without the host's own name."""
     saved = json.loads(path.read_text(encoding="utf-8"))
     saved["machine_info"].pop("node", None)
-    facts = saved["machine_info"]["fit_vs_tape"]
+    facts = machine_facts(saved)
     words = re.sub(r"\((R|TM)\)", "", f"{facts['cpu']} {facts['cores']} cores {facts['gpu'] or ''}").lower()
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{'-'.join(re.findall('[a-z0-9]+', words))}.json"
@@ -80,7 +86,7 @@ def markdown(paths: Sequence[Path], titles: Sequence[str] | None = None) -> str:
     rows = [row for path in paths for row in load_rows(path)]
     tables = [table for table in all_tables(rows) if titles is None or table.title in titles]
     machines = [f"- {describe_machine(path)}" for path in paths]
-    remarks = [] if titles else [f"- {line}" for line in noise_lines(rows, load_at_start=0.0)]
+    remarks = [f"- {line}" for line in noise_lines(rows, load_at_start=0.0)]
     return "\n\n".join([table.as_markdown() for table in tables] + ["\n".join(machines + remarks)]) + "\n"
 
 

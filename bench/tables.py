@@ -243,9 +243,7 @@ def floor_table(rows: Sequence[Row]) -> Table:
 
 def times_the_floor(row: Row, rows: Sequence[Row]) -> float | None:
     """A step's time over its floor; None where the machine's rates were not measured."""
-    rates = {
-        rate["arm"]: rate["per_second"] for rate in of_kind(rows, "rate") if rate["device"] == row["device"]
-    }
+    rates = {rate["arm"]: rate["per_second"] for rate in of_kind(rows, "rate") if place(rate) == place(row)}
     if len(rates) < 2:
         return None
     floor = floor_seconds(row["flops"], row["bytes"], rates["matrix multiply"], rates["copy"])

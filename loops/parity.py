@@ -64,8 +64,12 @@ def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Dive
     for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
         for key, kind in KINDS.items():
             one, two = getattr(a, key), getattr(b, key)
-            if key == "slots" and _layout_in_order(one) != _layout_in_order(two):
-                continue  # the other uses an optimizer of its own
+            if key == "slots":
+                if _layout_in_order(one) != _layout_in_order(two):
+                    continue  # the other uses an optimizer of its own
+                two = dict(
+                    zip(one, two.values(), strict=True)
+                )  # by position: names may come in another order
             found = differences(one, two)
             if found:
                 return Divergence(step, kind, tuple(found))

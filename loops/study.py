@@ -13,6 +13,7 @@ from loops.config import TrainConfig
 from loops.console import EpochBars
 from loops.data import CLASS_NAMES, FashionMnist
 from loops.device import Device
+from loops.environment import describe
 from loops.equivalence import tost
 from loops.experiment import LOOPS, run_experiment
 
@@ -60,9 +61,16 @@ def find_result(folder: Path, loop: str, config: TrainConfig, device: Device) ->
         wanted = (config.epochs, config.batch_size, config.learning_rate, config.seed)
         keys = ("epochs", "batch_size", "learning_rate", "seed")
         same = tuple(settings.get(key) for key in keys) == wanted and settings.get("loop") == loop
-        if same and result.get("status") == "done" and result.get("device") == device.kind:
+        if same and result.get("status") == "done" and _made_here(result, device):
             return result
     return None
+
+
+def _made_here(result: Result, device: Device) -> bool:
+    """Whether it comes from this processor, build, thread count and oneDNN setting, as the claim is about."""
+    now, then = describe(device, jit_compile=False), result.get("environment", {})
+    keys = ("tensorflow", "keras", "cpu", "gpu", "onednn", "threads_intra_op", "threads_inter_op")
+    return result.get("device") == device.kind and all(then.get(key) == now[key] for key in keys)
 
 
 def summarise(results: Sequence[Result]) -> str:
@@ -80,8 +88,8 @@ def summarise(results: Sequence[Result]) -> str:
             f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it, "
             f"{(POST_ACCURACY - accuracies.mean()) / accuracies.std(ddof=1):+.1f} standard deviations "
             "from the mean"
-            if len(own) > 1
-            else f"  the post's {POST_ACCURACY:.2%}: {above} of 1"
+            if len(own) > 1 and accuracies.std() > 0
+            else f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it"
         )
     classes = np.array([class_f1(result) for result in results if result["loop"] == "fit"])
     lines.append("F1 by class (fit)")
@@ -119,7 +127,7 @@ def class_f1(result: Result) -> list[float]:
 
 
 def write_csv(results: Sequence[Result], path: Path) -> Path:
-    """One line a run: seed, loop, scores, hash, time, F1 by class."""
+    """One line a run: seed, loop, scores, hash, F1 by class."""
     keys = (
         "seed",
         "loop",

@@ -8,7 +8,7 @@ import pytest
 
 from loops import cli, device
 from loops.device import Device
-from loops.diagnose import reports
+from loops.diagnose import engine, reports
 from loops.diagnose.case import CaseError
 from loops.diagnose.engine import diagnose
 from loops.parity import State
@@ -105,3 +105,30 @@ def test_reported_loss_worked_out_by_hand(mine: list[float], verdict: str | None
     fit = reported([1.0, 1.4, 3.0, 3.4])
     assert reports.unlike(reported(mine), fit, [4, 1]) == verdict
     assert np.isclose(1.4, (4 * 1 + 1 * 3) / 5)
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "diagnose.md"
+
+
+def test_every_mistake_that_can_be_named_is_in_the_documentation() -> None:
+    text = " ".join(DOCS.read_text(encoding="utf-8").split())
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(engine.__file__).parent.glob("*.py"))
+    names = set(re.findall(r'(?:Mistake|_other_setting|Diagnosis)\(\s*"([^"]+)"', source)) - {"none"}
+    assert len(names) > 25
+    assert not [name for name in names if name.partition(" (")[0] not in text]
+
+
+def test_case_of_the_documentation_runs_and_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = re.search(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert source
+    (tmp_path / "case.py").write_text(source[1])
+    monkeypatch.chdir(tmp_path)
+    assert diagnose(Path("case.py"), 8).verdict == "identical"
+    (tmp_path / "case.py").write_text(source[1].replace("sum(model.losses)", "sum(model.lost)"))
+    with pytest.raises(CaseError, match=r"case.py: train_step .* raised AttributeError \(line 29\)"):
+        diagnose(Path("case.py"), 8)
+
+
+def test_step_that_cannot_be_traced_says_so_in_the_verdict() -> None:
+    case = Path(__file__).parent / "cases" / "optimizer_each_step.py"
+    assert diagnose(case, 3).verdict.endswith("(compared within rounding: the step could not be traced)")

@@ -12,6 +12,7 @@ from bench.trainings import SEEDS_MEAN, SEEDS_STD
 from loops import study
 from loops.config import TrainConfig
 from loops.data import FashionMnist
+from loops.environment import describe
 from loops.experiment import LOOPS
 from tests.conftest import CPU
 
@@ -54,8 +55,13 @@ def test_run_that_failed_or_had_other_settings_does_not_count(small: FashionMnis
     (folder / "result.json").write_text(json.dumps({"status": "failed", "device": "cpu"}))
     (folder / "config.json").write_text(json.dumps(settings))
     assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
-    (folder / "result.json").write_text(json.dumps({"status": "done", "device": "cpu"}))
+    done = {"status": "done", "device": "cpu", "environment": describe(CPU, jit_compile=False)}
+    (folder / "result.json").write_text(json.dumps(done))
     assert study.find_result(tmp_path, "fit", CONFIG, CPU) is not None
+    elsewhere = done | {"environment": done["environment"] | {"cpu": "another"}}  # type: ignore[operator]
+    (folder / "result.json").write_text(json.dumps(elsewhere))
+    assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
+    (folder / "result.json").write_text(json.dumps(done))
     (folder / "config.json").write_text(json.dumps(settings | {"batch_size": 300}))
     assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
 

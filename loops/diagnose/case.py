@@ -163,7 +163,9 @@ def _execute(path: Path) -> ModuleType:
 def _told(path: Path, error: BaseException) -> str:
     """The error in a line, with the line of the case file that it came through last."""
     lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename in (str(path), str(path.absolute()))
     ]
     if isinstance(error, SyntaxError) and error.lineno:
         lines.append(error.lineno)

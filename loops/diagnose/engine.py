@@ -22,6 +22,12 @@ from loops.parity import Divergence, State, distance, first_divergence
 
 MORE_THAN_ONE = "more than one"
 ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding
+DRAWN = ": other seeds, or another number of training passes that draw from them"
+SEEDS = "one call model(x, training=True) a step; seed with keras.utils.set_random_seed before make_model()"
+REPORTING = {
+    "metrics not reset": "metric.reset_state()  # when an epoch starts",
+    "metrics not weighted by image": "mean_loss.update_state(batch_loss, sample_weight=tf.shape(x)[0])",
+}
 SUDDEN = 100  # a departure that grows this much within a step is no rounding
 Say = Callable[[str], None]
 
@@ -170,7 +176,7 @@ def _same_weights(trainings: Trainings) -> Diagnosis:
     wrong = _wrong_report(trainings, same)
     if wrong:
         return wrong
-    notes = _order_of_batches(trainings)
+    notes = [*_other_reports(trainings), *_order_of_batches(trainings), *_end_unseen(trainings)]
     if trainings.mode == "eager":
         why = "run eagerly, as your step, a replay of fit() agrees with it to the bit"
         return Diagnosis("identical within rounding (the step could not be traced)", (why, *notes))
@@ -189,14 +195,37 @@ def _wrong_report(trainings: Trainings, weights: str) -> Diagnosis | None:
     mistake = reports.unlike(trainings.reported, trainings.fit, sizes)
     if mistake in (None, reports.UNKNOWN):  # nothing known: the loss may leave regularisers out, say
         return None
-    advice = "reset the metrics when an epoch starts; weigh each batch's loss by its size"
-    return Diagnosis(str(mistake), (weights, "the reported metrics differ"), (advice,))
+    advice = tuple(line for name, line in REPORTING.items() if name in str(mistake))
+    return Diagnosis(str(mistake), (weights, *_other_reports(trainings)), advice)
+
+
+def _other_reports(trainings: Trainings) -> list[str]:
+    """Where the step's reported numbers first differ from fit()'s running means, beyond a batch's own."""
+    sizes = [batch_size(batch) for batch in trainings.epoch]
+    if reports.unlike(trainings.reported, trainings.fit, sizes) is None:
+        return []
+    for step, (mine, theirs) in enumerate(zip(trainings.reported, trainings.fit, strict=True), start=1):
+        for name in theirs.reported.keys() & mine.reported.keys():
+            a, b = mine.reported[name], theirs.reported[name]
+            if not np.isclose(a, b, rtol=10 * reports.TOLERANCE, atol=reports.TOLERANCE):
+                return [f"reported {name}: differs first at step {step}, {a:.6g} where fit() says {b:.6g}"]
+    return []
+
+
+def _end_unseen(trainings: Trainings) -> list[str]:
+    """A warning where no step comes after an epoch's end."""
+    steps = len(trainings.fit)
+    if len(trainings.epoch) < steps:
+        return []
+    return [f"note: {steps} steps end within the first epoch; what a new epoch does was not seen (--steps)"]
 
 
 def _explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosis:
     """Name the cause of a divergence."""
     if divergence.kind == "random state":
-        return Diagnosis("dropout seeds differ", ("the model's random generators part first",))
+        return Diagnosis(
+            "dropout seeds differ", (f"the model's random generators part first{DRAWN}",), (SEEDS,)
+        )
     shortly_after = min(divergence.step + 2, len(trainings.fit))
     apart = departure(trainings.user, trainings.baseline, trainings.start, shortly_after)
     mistakes = [
@@ -239,7 +268,8 @@ def _inexact(trainings: Trainings, divergence: Divergence, candidates: Sequence[
         how = f"the nearest: its replay is at {best:.1g} of fit()'s distance from you, the rest is rounding"
         return _named(alike, how, trainings.note)
     if _random_states_differ(trainings):
-        return Diagnosis("dropout seeds differ", ("the model's random generators end in other states",))
+        why = f"the model's random generators end in other states{DRAWN}"
+        return Diagnosis("dropout seeds differ", (why,), (SEEDS,))
     hint = "no single known mistake gives your trajectory: several at once, or one that is not on the list"
     if candidates:
         nearest = candidates[0]
@@ -337,8 +367,8 @@ def _gradients(trainings: Trainings, divergence: Divergence) -> list[str]:
     if not any(array.any() for state in user for array in state.gradients.values()):
         return ["gradients: none reached the optimizer that make_optimizer() gave"]
     found = first_divergence(fit, user)
-    if found is None or found.kind != "gradients":
-        return [f"gradients: agree to the bit up to step {steps}; it is the update that differs"]
+    if found is None or found.kind != "gradients" or found.worst.relative < ROUNDING:
+        return [f"gradients: agree up to step {steps} but for rounding; it is the update that differs"]
     return [f"gradients: differ first at step {found.step}, in {len(found.found)}; most in {found.worst}"]
 
 

@@ -197,15 +197,15 @@ def _other_losses(facts: Facts) -> Iterator[Mistake]:
         loss=lambda losses, y, p: tf.reduce_mean(losses(p, tf.cast(y, p.dtype))),
         advice="loss_fn(y_true, y_pred): the targets come first",
     )
-    for index in range(len(tf.nest.flatten(facts.epoch[0][1]))):
-        if len(tf.nest.flatten(facts.epoch[0][1])) > 1:
-            yield Mistake(
-                "an output's loss left out",
-                f"only output {index + 1} counts",
-                loss=lambda losses, y, p: tf.reduce_mean(losses(y, p)),
-                only_output=index,
-                advice="loss = the sum over all outputs' losses",
-            )
+    outputs = len(tf.nest.flatten(facts.epoch[0][1]))
+    for index in range(outputs if outputs > 1 else 0):
+        yield Mistake(
+            "an output's loss left out",
+            f"only output {index + 1} counts",
+            loss=lambda losses, y, p: tf.reduce_mean(losses(y, p)),
+            only_output=index,
+            advice="loss = loss_a(y_a, a) + loss_b(y_b, b)",
+        )
     if integers:
         for detail, loss in (
             ("labels as weights in -Σ y log p", _labels_as_weights),
@@ -295,10 +295,11 @@ def _optimizer(facts: Facts) -> Iterator[Mistake]:
         for value in EPSILONS:
             if value != config["epsilon"]:
                 yield _other_setting("other epsilon", "epsilon", value, advice)
-    if isinstance(config["learning_rate"], float):
-        for value in _learning_rates(facts, config["learning_rate"]):
+    rate = config.get("learning_rate")  # an optimizer around another one has none
+    if isinstance(rate, float):
+        for value in _learning_rates(facts, rate):
             yield _other_setting("other learning rate", "learning_rate", value, advice)
-    else:
+    elif rate is not None:
         first = float(facts.optimizer.learning_rate)
         yield Mistake(
             "schedule dropped",

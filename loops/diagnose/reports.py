@@ -16,14 +16,14 @@ def unlike(user: Sequence[State], fit: Sequence[State], sizes: Sequence[int]) ->
     A value is right if it is the epoch's mean so far, each row weighing the same, as fit()
     reports it, or the batch's own. `sizes` holds the rows of each batch of an epoch.
     """
+    found = []
     for name in fit[0].reported:
         if all(name in state.reported for state in user):
             mine = np.array([state.reported[name] for state in user])
             theirs = np.array([state.reported[name] for state in fit])
-            mistake = _explain(mine, theirs, np.asarray(sizes))
-            if mistake:
-                return mistake
-    return None
+            found.append(_explain(mine, theirs, np.asarray(sizes)))
+    known = [mistake for mistake in found if mistake not in (None, UNKNOWN)]
+    return known[0] if known else UNKNOWN if UNKNOWN in found else None
 
 
 def _explain(mine: np.ndarray, theirs: np.ndarray, sizes: np.ndarray) -> str | None:

@@ -25,7 +25,8 @@ class GradientRecorder:
 
             def recording(gradients: Any, variables: Any = None) -> Any:
                 gradients = list(gradients)
-                for gradient, variable in zip(gradients, variables or (), strict=False):
+                variables = list(optimizer._trainable_variables if variables is None else variables)
+                for gradient, variable in zip(gradients, variables, strict=False):
                     if names.get(id(variable)) in self._held and gradient is not None:
                         self._held[names[id(variable)]].assign(tf.cast(gradient, variable.dtype))
                 return apply(gradients, variables)
