@@ -125,7 +125,7 @@ def test_case_of_the_documentation_runs_and_is_right(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert diagnose(Path("case.py"), 8).verdict == "identical"
     (tmp_path / "case.py").write_text(source[1].replace("sum(model.losses)", "sum(model.lost)"))
-    with pytest.raises(CaseError, match=r"case.py: train_step .* raised AttributeError \(line 29\)"):
+    with pytest.raises(CaseError, match=r"case.py: train_step .* raised AttributeError \(line 27\)"):
         diagnose(Path("case.py"), 8)
 
 

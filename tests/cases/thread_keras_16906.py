@@ -1,6 +1,7 @@
 """Expected verdict: softmax applied twice.
 
-As in keras-team/keras issue 16906: sparse labels, a model that ends in a softmax, and a loop whose loss takes logits.
+As in keras-team/keras issue 16906: sparse labels, a model that ends in a softmax, and a loop's
+loss that takes logits.
 """
 
 from tensorflow import keras

@@ -1,6 +1,7 @@
 """Expected verdict: non-trainable or frozen variables updated.
 
-As in tensorflow/tensorflow issue 31184, transfer learning: the loop thaws the frozen base that fit() leaves alone.
+As in tensorflow/tensorflow issue 31184, transfer learning: the loop thaws the frozen base
+that fit() leaves alone.
 """
 
 import numpy as np

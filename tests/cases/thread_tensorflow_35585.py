@@ -1,6 +1,7 @@
 """Expected verdict: training=True missing.
 
-As in tensorflow/tensorflow issue 35585: a binary classifier whose loop reports other accuracy and loss than fit().
+As in tensorflow/tensorflow issue 35585: a binary classifier whose loop reports other
+accuracy and loss than fit().
 """
 
 import numpy as np

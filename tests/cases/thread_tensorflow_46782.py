@@ -1,6 +1,7 @@
 """Expected verdict: targets (n,) against predictions (n, 1).
 
-As in tensorflow/tensorflow issue 46782: one dense layer learns y = 0.1 (x1 + … + x4) by fit(), and a constant by the loop.
+As in tensorflow/tensorflow issue 46782: one dense layer learns y = 0.1 (x1 + … + x4) by fit(),
+and a constant by the loop.
 """
 
 import numpy as np
