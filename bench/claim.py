@@ -55,32 +55,37 @@ def main() -> int:
     here = device.start("cpu")
     from loops.environment import describe
 
-    trained, identical = _compare_all()
-    facts = describe(here, jit_compile=False)
-    print(json.dumps({"trained": trained, "identical": identical, "environment": facts}))
+    found = _compare_all()
+    print(json.dumps({**found, "environment": describe(here, jit_compile=False)}))
     return 0
 
 
-def _compare_all() -> tuple[int, int]:
-    """How many pairs of trainings were compared, and how many agree in every bit."""
+def _compare_all() -> dict[str, int]:
+    """How many pairs of trainings and steps were compared, and how many trainings agree in every bit.
+
+    Compared are weights, slots and running metrics after each step, and all that is left at the end.
+    """
     from loops import data
     from loops.config import TrainConfig
     from loops.data import FashionMnist
     from loops.experiment import LOOPS, new_model
-    from loops.parity import differences, training_state
+    from loops.parity import differences, first_divergence, training_state
+    from loops.states import Follower
 
     images = data.load()
     images = FashionMnist(images.train.first(IMAGES), images.test.first(IMAGES // 4))
-    trained = identical = 0
+    trained = identical = steps = 0
     for seed in range(SEEDS):
         config = TrainConfig(epochs=EPOCHS, batch_size=BATCH_SIZE, seed=seed)
-        states = []
-        for loop in ("fit", "tape"):
+        ends, followers = [], (Follower(), Follower())
+        for loop, follower in zip(("fit", "tape"), followers, strict=True):
             model = new_model(seed)
-            states.append(training_state(model, LOOPS[loop](model, images, config)))
+            ends.append(training_state(model, LOOPS[loop](model, images, config, keeper=follower)))
+        fit, tape = (follower.states for follower in followers)
         trained += 1
-        identical += not differences(*states)
-    return trained, identical
+        steps += len(fit)
+        identical += first_divergence(fit, tape) is None and not differences(*ends)
+    return {"trained": trained, "steps": steps, "identical": identical}
 
 
 if __name__ == "__main__":

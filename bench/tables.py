@@ -96,13 +96,14 @@ def training_table(rows: Sequence[Row]) -> Table:
 
 def claim_table(rows: Sequence[Row]) -> Table:
     """Under which settings the two loops agree to the bit."""
-    header = ["setting", "CPU", "TensorFlow", "trainings compared", "bit-identical"]
+    header = ["setting", "CPU", "TensorFlow", "trainings compared", "steps compared", "bit-identical"]
     body = [
         [
             row["arm"],
             row["device_name"],
             row["environment"]["tensorflow"],
             str(row["trained"]),
+            str(row.get("steps", "")),
             f"{row['identical']} of {row['trained']}",
         ]
         for row in of_kind(rows, "claim")

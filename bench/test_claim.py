@@ -40,6 +40,7 @@ def test_claim(benchmark: Any, device: Device, setting: dict[str, Any]) -> None:
         device=device.kind,
         device_name=device.name,
         trained=found["trained"],
+        steps=found["steps"],
         identical=found["identical"],
         environment=facts,
     )

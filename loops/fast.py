@@ -10,9 +10,19 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, permutation, prepare
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
-from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
+from loops.history import (
+    EpochRecord,
+    History,
+    Keeper,
+    Live,
+    OnEpoch,
+    OnStep,
+    Position,
+    ignore_epoch,
+    ignore_step,
+)
 from loops.rungs import Rung, best_rung, loss_and_gradients
-from loops.tape import RunningMetrics, make_test_step
+from loops.tape import RunningMetrics, make_test_step, validate
 
 CALLS_PER_EPOCH = 10  # how often an epoch comes back to Python, to report
 Apply = Callable[[Sequence[tf.Tensor]], None]
@@ -26,6 +36,7 @@ def train(
     config: TrainConfig,
     on_step: OnStep = ignore_step,
     on_epoch: OnEpoch = ignore_epoch,
+    keeper: Keeper | None = None,
     rung: Rung | None = None,
 ) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
@@ -43,34 +54,43 @@ def train(
     test_batches = evaluation_stream(data.test, config.batch_size)
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))
     full = images // config.batch_size
+    keeper = keeper or Keeper()
+    keeper.begin(Live(model, optimizer, running.variables))
+    at = keeper.start
 
-    records = []
-    for epoch in range(config.epochs):
-        started = time.perf_counter()
+    for epoch in range(at.step // steps, config.epochs):
+        started = time.perf_counter() - at.seconds
         order = permutation(images, config.seed, epoch)
-        running.reset()
-        for first, count in stretches(full):
-            run_steps(order, tf.constant(first), tf.constant(count))
-            on_step(epoch * steps + first + count, running.read)
+        if at.step % steps == 0:
+            running.reset()
+        step = at.step
+        while step < epoch * steps + full:
+            done = step - epoch * steps
+            count = stretch(done, full, keeper.next_stop(step), step)
+            run_steps(order, tf.constant(done), tf.constant(count))
+            step += count
+            on_step(step, running.read)
+            if step % steps:
+                keeper.keep(Position(step, at.epochs, time.perf_counter() - started))
         if steps > full:
             run_rest(order)
             on_step((epoch + 1) * steps, running.read)
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
-
-        running.reset()
-        for batch in test_batches:
-            test_step(*batch)
-        validation = {f"val_{name}": value for name, value in running.read().items()}
-        records.append(EpochRecord(epoch, metrics | validation, train_seconds))
-        on_epoch(records[-1])
-    return History(tuple(records), optimizer)
+        record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
+        on_epoch(record)
+        at = Position((epoch + 1) * steps, (*at.epochs, record))
+        keeper.keep(at)
+    return History(at.epochs, optimizer)
 
 
-def stretches(steps: int) -> list[tuple[int, int]]:
-    """An epoch's steps cut into at most CALLS_PER_EPOCH calls: (first step, how many) of each."""
-    length = max(1, -(-steps // CALLS_PER_EPOCH))
-    return [(first, min(length, steps - first)) for first in range(0, steps, length)]
+def stretch(done: int, full: int, stop: int | None, step: int) -> int:
+    """How many steps the next call runs, with `done` of an epoch's `full` batches behind it.
+
+    At most CALLS_PER_EPOCH calls an epoch, but that one ends at global step `stop` where `step` is now.
+    """
+    count = min(-(-full // CALLS_PER_EPOCH), full - done)
+    return min(count, stop - step) if stop is not None else count
 
 
 def make_steps(

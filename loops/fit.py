@@ -7,7 +7,19 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.history import EpochRecord, History, Metrics, OnEpoch, OnStep, ignore_epoch, ignore_step
+from loops.history import (
+    EpochRecord,
+    History,
+    Keeper,
+    Live,
+    Metrics,
+    OnEpoch,
+    OnStep,
+    Position,
+    ignore_epoch,
+    ignore_step,
+)
+from model import CLASSES
 
 
 def train(
@@ -16,6 +28,7 @@ def train(
     config: TrainConfig,
     on_step: OnStep = ignore_step,
     on_epoch: OnEpoch = ignore_epoch,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch."""
     model.compile(
@@ -24,39 +37,66 @@ def train(
         metrics=["accuracy"],
         jit_compile=config.jit_compile,
     )
-    recorder = _Recorder(on_step, on_epoch)
-    model.fit(
-        training_stream(data.train, config),
-        epochs=config.epochs,
-        # The stream holds all epochs, each in an order of its own; this says where one ends.
-        shuffle=False,  # the stream is shuffled already
-        steps_per_epoch=config.steps_per_epoch(len(data.train)),
-        validation_data=evaluation_stream(data.test, config.batch_size),
-        callbacks=[recorder],
-        verbose=0,
-    )
+    recorder = _Recorder(on_step, on_epoch, keeper or Keeper(), config.steps_per_epoch(len(data.train)))
+    for first_epoch, last_epoch, steps in recorder.stretches(config.epochs):
+        model.fit(
+            # The stream holds all epochs, each in an order of its own; `steps_per_epoch` says where one ends.
+            training_stream(data.train, config, recorder.step),
+            initial_epoch=first_epoch,
+            epochs=last_epoch,
+            shuffle=False,  # the stream is shuffled already
+            steps_per_epoch=steps,
+            validation_data=evaluation_stream(data.test, config.batch_size),
+            callbacks=[recorder],
+            verbose=0,
+        )
     return History(tuple(recorder.records), model.optimizer)
 
 
 class _Recorder(tf.keras.callbacks.Callback):
     """Translates fit()'s callbacks into this project's hooks and records."""
 
-    def __init__(self, on_step: OnStep, on_epoch: OnEpoch) -> None:
+    def __init__(self, on_step: OnStep, on_epoch: OnEpoch, keeper: Keeper, steps_per_epoch: int) -> None:
         super().__init__()
-        self.records: list[EpochRecord] = []
-        self._on_step, self._on_epoch = on_step, on_epoch
-        self._steps = 0
+        self.records = list(keeper.start.epochs)
+        self.step = keeper.start.step
+        self._on_step, self._on_epoch, self._keeper = on_step, on_epoch, keeper
+        self._steps_per_epoch = steps_per_epoch
+        self._begun = False
         self._started = self._train_seconds = 0.0
 
+    def stretches(self, epochs: int) -> list[tuple[int, int, int]]:
+        """Calls of fit() as (first epoch, last epoch, steps an epoch): the rest of one, then whole ones."""
+        epoch, done = divmod(self.step, self._steps_per_epoch)
+        rest = [(epoch, epoch + 1, self._steps_per_epoch - done)] if done else []
+        whole = (epoch + len(rest), epochs, self._steps_per_epoch)
+        return rest + ([whole] if whole[0] < epochs else [])
+
     def on_epoch_begin(self, epoch: int, logs: Metrics | None = None) -> None:
-        self._started = time.perf_counter()
+        spent = 0.0
+        if not self._begun:  # fit() has reset its metrics by now
+            self._begun = True
+            self._keeper.begin(_live(self.model))
+            spent = self._keeper.start.seconds
+        self._started = time.perf_counter() - spent
 
     def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
-        self._steps += 1
+        self.step += 1
         self._train_seconds = time.perf_counter() - self._started  # validation comes after the last batch
-        self._on_step(self._steps, lambda: dict(logs or {}))
+        self._on_step(self.step, lambda: dict(logs or {}))
+        if self.step % self._steps_per_epoch:
+            self._keeper.keep(Position(self.step, tuple(self.records), self._train_seconds))
 
     def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
         record = EpochRecord(epoch, dict(logs or {}), self._train_seconds)
         self.records.append(record)
         self._on_epoch(record)
+        self._keeper.keep(Position(self.step, tuple(self.records)))
+
+
+def _live(model: tf.keras.Model) -> Live:
+    """All variables of a compiled model's training, those made that fit() would make at its first step."""
+    model.optimizer.build(model.trainable_variables)
+    nothing = tf.zeros((0, CLASSES))
+    model.compute_metrics(None, nothing, nothing)
+    return Live(model, model.optimizer, tuple(v for metric in model.metrics for v in metric.variables))

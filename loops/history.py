@@ -1,4 +1,4 @@
-"""What a loop reports while it trains and returns when it is done: one record for both loops."""
+"""What a loop reports and returns, and how it is followed while it trains: one way for all loops."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +37,47 @@ class History:
     def train_seconds(self) -> float:
         """Time spent in training steps, the first one's tracing and compilation included."""
         return sum(record.train_seconds for record in self.epochs)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a training stands: steps done, finished epochs, and seconds spent in the one under way."""
+
+    step: int = 0
+    epochs: tuple[EpochRecord, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Live:
+    """The variables of a training under way, which are its whole state but for its position.
+
+    `metrics` are those of the running loss and accuracy.
+    """
+
+    model: Any
+    optimizer: Any
+    metrics: tuple[Any, ...]
+
+
+class Keeper:
+    """Follows a training's whole state; this one keeps nothing and starts at the first step.
+
+    A loop asks `start` where to begin, calls `begin` once all variables exist, and `keep` after
+    each step; after an epoch's last step only once its record is in the position. A loop that
+    runs many steps in one call comes back at `next_stop` at the latest.
+    """
+
+    start = Position()
+
+    def begin(self, live: Live) -> None:
+        """Take hold of the variables; restore them where `start` is not the beginning."""
+
+    def next_stop(self, step: int) -> int | None:
+        """The next step after `step` at which `keep` has something to do, if there is one."""
+
+    def keep(self, position: Position) -> None:
+        """The variables now hold the state at `position`."""
 
 
 def ignore_step(step: int, read_metrics: Callable[[], Metrics]) -> None:

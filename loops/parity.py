@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from loops.history import History
+from loops.states import Array, State
 
-Array = npt.NDArray[Any]
-Reported = Mapping[str, float]
 # What a step leaves, in the order in which a departure in one reaches the next
-KINDS = {"gradients": "gradients", "weights": "weights", "slots": "optimizer slots", "random": "random state"}
+KINDS = {
+    "gradients": "gradients",
+    "weights": "weights",
+    "slots": "optimizer slots",
+    "random": "random state",
+    "metrics": "loss and metrics",
+}
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,6 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.largest:.3g} (relative {self.relative:.2g}, {self.ulps} ULP)"
-
-
-@dataclass(frozen=True)
-class State:
-    """What one step left, arrays by variable name.
-
-    `reported` is what the step said of itself (loss, metrics); `random` the states of the
-    model's own random number generators; `gradients` is empty where none were recorded.
-    """
-
-    weights: Mapping[str, Array]
-    random: Mapping[str, Array]
-    slots: Mapping[str, Array]
-    reported: Reported
-    gradients: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,7 +49,7 @@ class Divergence:
 
 
 def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Divergence | None:
-    """Where `other` first departs from `reference`: in a step's gradients, weights, slots, random state."""
+    """Where `other` first departs from `reference`: in which step, and in which of KINDS."""
     for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
         for key, kind in KINDS.items():
             one, two = getattr(a, key), getattr(b, key)

@@ -8,7 +8,17 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
+from loops.history import (
+    EpochRecord,
+    History,
+    Keeper,
+    Live,
+    OnEpoch,
+    OnStep,
+    Position,
+    ignore_epoch,
+    ignore_step,
+)
 
 Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
 
@@ -19,35 +29,37 @@ def train(
     config: TrainConfig,
     on_step: OnStep = ignore_step,
     on_epoch: OnEpoch = ignore_epoch,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch."""
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     running = RunningMetrics()
     train_step = make_train_step(model, optimizer, running, jit_compile=config.jit_compile)
     test_step = make_test_step(model, running, jit_compile=config.jit_compile)
-    stream = training_stream(data.train, config)
     test_batches = evaluation_stream(data.test, config.batch_size)
     steps = config.steps_per_epoch(len(data.train))
+    keeper = keeper or Keeper()
+    keeper.begin(Live(model, optimizer, running.variables))
+    at = keeper.start
 
-    records = []
-    for epoch in range(config.epochs):
-        started = time.perf_counter()
-        if epoch == 0:
-            batches = iter(stream)  # on the clock, as in fit()
-        running.reset()
-        for step in range(epoch * steps, (epoch + 1) * steps):
+    for epoch in range(at.step // steps, config.epochs):
+        started = time.perf_counter() - at.seconds
+        if at is keeper.start:
+            batches = iter(training_stream(data.train, config, at.step))  # on the clock, as in fit()
+        if at.step % steps == 0:
+            running.reset()
+        for step in range(at.step + 1, (epoch + 1) * steps + 1):
             train_step(*next(batches))
-            on_step(step + 1, running.read)
+            on_step(step, running.read)
+            if step % steps:
+                keeper.keep(Position(step, at.epochs, time.perf_counter() - started))
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
-
-        running.reset()
-        for batch in test_batches:
-            test_step(*batch)
-        validation = {f"val_{name}": value for name, value in running.read().items()}
-        records.append(EpochRecord(epoch, metrics | validation, train_seconds))
-        on_epoch(records[-1])
-    return History(tuple(records), optimizer)
+        record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
+        on_epoch(record)
+        at = Position((epoch + 1) * steps, (*at.epochs, record))
+        keeper.keep(at)
+    return History(at.epochs, optimizer)
 
 
 class RunningMetrics:
@@ -61,6 +73,11 @@ class RunningMetrics:
         """Add one batch: its mean loss, its one-hot labels and probabilities of shape (batch, 10)."""
         self.loss.update_state(loss, sample_weight=tf.shape(labels)[0])
         self.accuracy.update_state(labels, probabilities)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """What the metrics hold on the device."""
+        return (*self.loss.variables, *self.accuracy.variables)
 
     def read(self) -> dict[str, float]:
         """The values so far as Python floats; waits for the device."""
@@ -109,3 +126,11 @@ def make_test_step(model: tf.keras.Model, running: RunningMetrics, *, jit_compil
         running.update(loss, labels, probabilities)
 
     return test_step
+
+
+def validate(test_step: Step, batches: tf.data.Dataset, running: RunningMetrics) -> dict[str, float]:
+    """Loss and accuracy over `batches` as val_loss and val_accuracy; `running` ends holding them."""
+    running.reset()
+    for batch in batches:
+        test_step(*batch)
+    return {f"val_{name}": value for name, value in running.read().items()}

@@ -11,8 +11,9 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import new_model
 from loops.history import History
-from loops.parity import Array, differences, training_state
+from loops.parity import differences, training_state
 from loops.rungs import CHUNKS, EPOCH, LADDER, POOL_FIRST, XLA, Rung, best_rung
+from loops.states import Array
 
 CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)  # 250 images: 4 batches of 60, one of 10
 
@@ -77,9 +78,17 @@ def test_rung_follows_device_and_batch_size() -> None:
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11, 200])
 def test_stretches_cover_each_step_once(steps: int) -> None:
-    cut = fast.stretches(steps)
-    assert [step for first, count in cut for step in range(first, first + count)] == list(range(steps))
+    cut: list[int] = []
+    while sum(cut) < steps:
+        cut.append(fast.stretch(sum(cut), steps, None, sum(cut)))
+    assert sum(cut) == steps
     assert len(cut) <= fast.CALLS_PER_EPOCH
+
+
+def test_stretch_ends_where_the_keeper_wants_control() -> None:
+    assert fast.stretch(0, 200, None, 400) == 20
+    assert fast.stretch(0, 200, 407, 400) == 7
+    assert fast.stretch(195, 200, 1000, 595) == 5
 
 
 def test_fast_is_an_option_of_tape_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

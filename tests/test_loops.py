@@ -16,7 +16,8 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import LOOPS, TrainingError, new_model, run_experiment
 from loops.history import History
-from loops.parity import differences, training_state, weights_sha256
+from loops.parity import differences, first_divergence, training_state, weights_sha256
+from loops.states import Follower, State
 from tests import numpy_reference
 from tests.conftest import CPU
 
@@ -44,6 +45,31 @@ def test_both_loops_end_with_the_same_bits(small: FashionMnist, fit_state: dict[
     assert differences(fit_state, trained_state("tape", small, CONFIG)) == []
     # 8 weights; iteration, learning rate, two slots a weight; 2 epochs of 4 metrics
     assert len(fit_state) == 8 + (2 + 16) + 8
+
+
+def followed(loop: str, data: FashionMnist, config: TrainConfig) -> list[State]:
+    follower = Follower()
+    LOOPS[loop](new_model(config.seed), data, config, keeper=follower)
+    return follower.states
+
+
+def test_both_loops_agree_after_every_step_in_loss_and_metrics_too(small: FashionMnist) -> None:
+    fit, tape = followed("fit", small, CONFIG), followed("tape", small, CONFIG)
+    assert len(fit) == 10
+    assert [len(part) for part in (fit[0].weights, fit[0].slots, fit[0].metrics)] == [8, 18, 4]
+    assert first_divergence(fit, tape) is None
+
+
+def test_first_step_that_differs_is_named_with_its_kind(small: FashionMnist) -> None:
+    fit, other = followed("fit", small, CONFIG), followed("tape", small, CONTROLS["adam epsilon 1e-8"])
+    divergence = first_divergence(fit, other)
+    assert divergence
+    assert (divergence.step, divergence.kind) == (1, "weights")
+    late = [*fit[:6], replace(fit[6], metrics={"metric 0": np.array(1)}), *fit[7:]]
+    early = [*fit[:6], replace(fit[6], metrics={"metric 0": np.array(2)}), *fit[7:]]
+    divergence = first_divergence(late, early)
+    assert divergence
+    assert (divergence.step, divergence.kind) == (7, "loss and metrics")
 
 
 @pytest.mark.parametrize(

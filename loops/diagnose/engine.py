@@ -18,7 +18,8 @@ from loops.diagnose.trajectory import (
     train_by_fit,
     train_by_step,
 )
-from loops.parity import Divergence, State, distance, first_divergence
+from loops.parity import Divergence, distance, first_divergence
+from loops.states import State
 
 MORE_THAN_ONE = "more than one"
 ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from loops.diagnose.case import Batch, Case, Start, batch_spec
-from loops.diagnose.trajectory import snapshot, traced
-from loops.parity import State
+from loops.diagnose.trajectory import traced
+from loops.states import State, snapshot
 
 Loss = Callable[["RowLoss", Any, Any], Any]
 Gradients = Callable[[list[Any]], list[Any]]

@@ -1,15 +1,15 @@
 """A case trained by fit() or by its own step, with the state after each step."""
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from loops.diagnose.case import Batch, Case, CaseError, Start, batch_spec
-from loops.parity import Array, Reported, State
+from loops.states import Array, Reported, State, local_path, snapshot
 
 
 class GradientRecorder:
@@ -36,26 +36,6 @@ class GradientRecorder:
     def read(self) -> dict[str, Array]:
         """The gradients by variable, numbered as in a snapshot."""
         return {name: np.array(held.numpy()) for name, held in self._held.items()}
-
-
-def snapshot(
-    model: tf.keras.Model, optimizer: Any, reported: Reported, gradients: Mapping[str, Array] | None = None
-) -> State:
-    """The state as NumPy arrays, variables numbered in their order so that names cannot clash."""
-    weights = {id(weight) for weight in model.weights}
-    named = [(f"{index} {local_path(variable)}", variable) for index, variable in enumerate(model.variables)]
-    return State(
-        weights={name: np.array(v.numpy()) for name, v in named if id(v) in weights},
-        random={name: np.array(v.numpy()) for name, v in named if id(v) not in weights},
-        slots={f"{i} {local_path(v)}": np.array(v.numpy()) for i, v in enumerate(optimizer.variables)},
-        reported=reported,
-        gradients=gradients or {},
-    )
-
-
-def local_path(variable: Any) -> str:
-    """A variable's path without the numbers that Keras counts up: dense_3/kernel → dense/kernel."""
-    return re.sub(r"_\d+(?=[/_]|$)", "", str(variable.path))
 
 
 def train_by_fit(
@@ -102,6 +82,8 @@ def train_by_step(
         batch = epoch[index % len(epoch)]
         reported = case.run(f"train_step (step {index + 1})", functools.partial(run, *batch))
         states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
+    if not int(optimizer.iterations):  # the step updates by means of its own: there are no slots to compare
+        states = [replace(state, slots={}) for state in states]
     return states
 
 

@@ -1,7 +1,7 @@
-"""Expected verdict: softmax applied twice.
+"""Expected verdict: identical.
 
 As in keras-team/keras issue 16906: sparse labels, a model that ends in a softmax, and a loop's
-loss that takes logits.
+loss that takes logits. Keras 3 warns and goes to the logits behind the softmax: no second softmax is applied.
 """
 
 from tensorflow import keras
