@@ -48,9 +48,9 @@ def steps_for(seconds_per_step: float, multiple: int = 1) -> int:
     return max(1, math.ceil(BLOCK_SECONDS / seconds_per_step / multiple)) * multiple
 
 
-def half(pairs: int) -> int:
-    """The pairs of a row that the headline does not rest on."""
-    return max(2, pairs // 2)
+def fewer(pairs: int) -> int:
+    """The pairs of a row that no headline rests on."""
+    return max(2, 2 * pairs // 5)
 
 
 def warm_up(arm: Arm, multiple: int) -> tuple[float, int]:

@@ -33,8 +33,18 @@ class PeakMemory:
         }
 
 
+def resident_bytes() -> int:
+    """This process's memory now; 0 where Linux's /proc is missing."""
+    return _from_status("VmRSS") or 0
+
+
 def _peak_resident_bytes() -> int | None:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * KIB
+    return _from_status("VmHWM")
+
+
+def _from_status(field: str) -> int | None:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) * KIB
     return None

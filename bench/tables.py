@@ -43,6 +43,8 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
         batch_table(rows),
         epoch_table(rows),
         ladder_table(rows),
+        scale_table(rows),
+        memory_table(rows),
         part_table(rows),
         floor_table(rows),
         device_table(rows),
@@ -203,6 +205,31 @@ def ladder_table(rows: Sequence[Row]) -> Table:
             ]
         )
     return Table("The ladder of the fast loop, with its input", header, body)
+
+
+def scale_table(rows: Sequence[Row]) -> Table:
+    """How much dearer a step gets, against what images drawn or operations counted would say."""
+    body = [
+        [row["arm"], row["device"], f"{row['ms_per_step']:.2f}", str(ratio_of(row)), f"{row['expected']:.2f}"]
+        for row in of_kind(rows, "scale")
+    ]
+    header = ["what", "device", "ms/step", "ratio to the plain step [95 %]", "by operations"]
+    return Table("Cost against scale, batch size 300", header, body)
+
+
+def memory_table(rows: Sequence[Row]) -> Table:
+    """The process's memory as steps go on."""
+    body = [
+        [
+            row["arm"],
+            row["device"],
+            f"{row['steps'] // 10} to {row['steps']}",
+            f"{row['resident_bytes'] / MIB:,.0f}",
+            f"{row['grown_bytes'] / MIB:+.1f}",
+        ]
+        for row in of_kind(rows, "memory")
+    ]
+    return Table("Memory over steps", ["loop", "device", "steps", "MiB, session", "growth MiB"], body)
 
 
 def part_table(rows: Sequence[Row]) -> Table:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.arms import Variant, make_arm
-from bench.harness import half, measure
+from bench.harness import fewer, measure
 from bench.parts import make_parts
 from loops.batches import training_stream
 from loops.config import TrainConfig
@@ -23,4 +23,4 @@ def test_part(benchmark: Any, device: Device, part: str, fashion: FashionMnist, 
     benchmark.extra_info.update(kind="part", arm=part, device=device.kind, device_name=device.name)
     arm = make_parts(new_model(0), stream)[part]()
     whole = make_arm(Variant("tape"), stream)
-    measure(benchmark, arm, whole, pairs=half(pairs), batch_size=config.batch_size)
+    measure(benchmark, arm, whole, pairs=fewer(pairs), batch_size=config.batch_size)

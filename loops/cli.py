@@ -60,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         training = _command(commands, name, summary, _train)
         _add_training(training)
         if name == "tape":
-            help_fast = "the fastest way to run the same mathematics here; rounds otherwise (docs/speed.md)"
+            help_fast = "the same mathematics, run the fastest way; rounds otherwise (docs/speed.md)"
             training.add_argument("--fast", action="store_true", help=help_fast)
     study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
     study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")

@@ -116,10 +116,11 @@ def make_steps(
     def step(indices: tf.Tensor, count: int) -> None:
         if rung.static_shapes:
             indices = tf.ensure_shape(indices, [count])
-        batch_images, batch_labels = prepare(tf.gather(images, indices), tf.gather(labels, indices))
+        classes = tf.gather(labels, indices)
+        batch_images, batch_labels = prepare(tf.gather(images, indices), classes)
         loss, probabilities, gradients = gradients_of(batch_images, batch_labels)
         apply(gradients)
-        running.update(loss, batch_labels, probabilities)
+        running.add(loss, classes, probabilities)
 
     @tf.function
     def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:

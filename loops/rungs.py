@@ -11,7 +11,6 @@ from loops import kernels
 # (model, float32 images (n, 28, 28, 1)) → class probabilities (n, 10), Keras's logits behind them
 Forward = Callable[[tf.keras.Model, tf.Tensor], tf.Tensor]
 LARGEST_FOR_XLA = 16  # images a batch; beyond it XLA's products lose to oneDNN's convolutions (docs/speed.md)
-SMALLEST_FOR_CHUNKS = 256  # below it a second chunk costs more than it overlaps
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,7 @@ class Rung:
 
     `ulps` bounds how far the first step's gradients may be from the tape's, in units in the last
     place of each variable's largest entry; 0 is bit-identical, weights too, at any length. (A bound
-    on weights would say little: Adam's first step divides a gradient by its own size.) `chunks` parts of
-    a batch go through forward and backward on their own, so that one's ops fill the other's gaps.
+    on weights would say little: Adam's first step divides a gradient by its own size.)
     """
 
     name: str
@@ -29,9 +27,9 @@ class Rung:
     forward: Forward
     ulps: int = 0
     fused_adam: bool = False
-    chunks: int = 1
     static_shapes: bool = False  # a size known to the graph, whose divisions then round otherwise
     jit_compile: bool = False
+    cpu_only: bool = False  # compiled kernels
 
 
 def by_layers(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
@@ -61,6 +59,15 @@ def as_products(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
     return model.classifier(model.hidden(model.flatten(features)))
 
 
+def by_stages(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """The two convolution stages by compiled kernels."""
+    from loops import stages  # brings Numba, which is slow to import and serves this rung alone
+
+    features = stages.first_stage(images, model.conv1.kernel.value, model.conv1.bias.value)
+    features = stages.second_stage(features, model.conv2.kernel.value, model.conv2.bias.value)
+    return model.classifier(model.hidden(model.flatten(features)))
+
+
 EPOCH = Rung(
     "epoch in one graph",
     "no Python, no host sync and no input pipeline between steps; images stay on the device as uint8",
@@ -75,14 +82,14 @@ POOL_FIRST = Rung(
     fused_adam=True,
     static_shapes=True,
 )
-CHUNKS = Rung(
-    "two half batches",
-    "ops of one half run while the other half's wait for memory",
-    pool_first,
+STAGES = Rung(
+    "compiled stages",
+    "backward multiplies only what pooling and ReLU let through; the first stage's full map is never stored",
+    by_stages,
+    cpu_only=True,
     ulps=128,
     fused_adam=True,
     static_shapes=True,
-    chunks=2,
 )
 XLA = Rung(
     "one XLA program",
@@ -93,36 +100,21 @@ XLA = Rung(
     static_shapes=True,
     jit_compile=True,
 )
-LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, CHUNKS, XLA)
+LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, STAGES, XLA)
 
 
 def best_rung(device_kind: str, batch_size: int) -> Rung:
     """The rung that was fastest where it was measured: on a CPU, by batch size (docs/speed.md)."""
-    if device_kind == "cpu" and batch_size <= LARGEST_FOR_XLA:
-        return XLA
-    if device_kind == "cpu" and batch_size >= SMALLEST_FOR_CHUNKS:
-        return CHUNKS
-    return POOL_FIRST
+    if device_kind != "cpu":
+        return POOL_FIRST
+    return XLA if batch_size <= LARGEST_FOR_XLA else STAGES
 
 
 def loss_and_gradients(
     rung: Rung, model: tf.keras.Model, images: tf.Tensor, labels: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-    """Mean loss, probabilities and gradients of a batch, by the rung's forward pass and in its chunks."""
-    size = labels.shape[0]
-    parts = rung.chunks if size is not None and size % rung.chunks == 0 else 1
-    cross_entropy = tf.keras.losses.CategoricalCrossentropy()
-    losses, probabilities, gradients = [], [], []
-    for some_images, some_labels in zip(tf.split(images, parts), tf.split(labels, parts), strict=True):
-        with tf.GradientTape() as tape:
-            outputs = rung.forward(model, some_images)
-            loss = sum(model.losses, cross_entropy(some_labels, outputs))
-            if parts > 1:
-                loss = loss * (1 / parts)
-        losses.append(loss)
-        probabilities.append(outputs)
-        gradients.append(tape.gradient(loss, model.trainable_variables))
-    if parts == 1:
-        return losses[0], probabilities[0], gradients[0]
-    summed = [tf.add_n(each) for each in zip(*gradients, strict=True)]
-    return tf.add_n(losses), tf.concat(probabilities, 0), summed
+    """Mean loss, probabilities and gradients of a batch, by the rung's forward pass."""
+    with tf.GradientTape() as tape:
+        probabilities = rung.forward(model, images)
+        loss = sum(model.losses, tf.keras.losses.CategoricalCrossentropy()(labels, probabilities))
+    return loss, probabilities, tape.gradient(loss, model.trainable_variables)

@@ -74,6 +74,15 @@ class RunningMetrics:
         self.loss.update_state(loss, sample_weight=tf.shape(labels)[0])
         self.accuracy.update_state(labels, probabilities)
 
+    def add(self, loss: tf.Tensor, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
+        """Add one batch as `update` does, to the same bits in fewer ops; `labels` are classes, (batch,)."""
+        images = tf.cast(tf.shape(labels)[0], tf.float32)
+        hits = tf.equal(tf.argmax(probabilities, axis=-1), tf.cast(labels, tf.int64))
+        self.loss.total.assign_add(loss * images)
+        self.loss.count.assign_add(images)
+        self.accuracy.total.assign_add(tf.reduce_sum(tf.cast(hits, tf.float32)))
+        self.accuracy.count.assign_add(images)
+
     @property
     def variables(self) -> tuple[Any, ...]:
         """What the metrics hold on the device."""

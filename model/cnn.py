@@ -16,20 +16,22 @@ class FashionCNN(tf.keras.Model):
     Built when constructed, so `count_params()` and `summary()` are true at once. Call it on
     float32 images of shape (batch, 28, 28, 1) scaled to [0, 1]; it returns float32
     probabilities of shape (batch, 10). The architecture is that of the blog post which this
-    suite reproduces; initialisers are Keras's defaults (Glorot uniform, zeros).
+    suite reproduces; initialisers are Keras's defaults (Glorot uniform, zeros). `width` multiplies the
+    channels and the hidden units, to see how cost grows.
     """
 
     built: bool
 
-    def __init__(self, name: str = "fashion_cnn", **kwargs: Any) -> None:
+    def __init__(self, width: int = 1, name: str = "fashion_cnn", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
+        self.width = width
         layers = tf.keras.layers
-        self.conv1 = layers.Conv2D(32, 2, padding="same", activation="relu", name="conv1")
+        self.conv1 = layers.Conv2D(32 * width, 2, padding="same", activation="relu", name="conv1")
         self.pool1 = layers.MaxPooling2D(2, name="pool1")
-        self.conv2 = layers.Conv2D(64, 2, padding="same", activation="relu", name="conv2")
+        self.conv2 = layers.Conv2D(64 * width, 2, padding="same", activation="relu", name="conv2")
         self.pool2 = layers.MaxPooling2D(2, name="pool2")
         self.flatten = layers.Flatten(name="flatten")
-        self.hidden = layers.Dense(128, activation="relu", name="hidden")
+        self.hidden = layers.Dense(128 * width, activation="relu", name="hidden")
         self.classifier = layers.Dense(CLASSES, activation="softmax", name="classifier")
         self.build((None, *IMAGE_SHAPE))
 
@@ -41,6 +43,10 @@ class FashionCNN(tf.keras.Model):
             layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
         self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """What a `.keras` file needs to build the model again."""
+        return {**super().get_config(), "width": self.width}
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Images (batch, 28, 28, 1) → class probabilities (batch, 10)."""

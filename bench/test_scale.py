@@ -1,0 +1,84 @@
+"""How does the cost grow: with the number of images, with the model's width, with the number of steps?"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bench.arms import Arm, FastArm, FunctionArm, Variant, make_arm
+from bench.counts import step_flops
+from bench.harness import fewer, measure
+from bench.memory import resident_bytes
+from loops import tape
+from loops.batches import training_stream
+from loops.config import TrainConfig
+from loops.data import FashionMnist, Split
+from loops.device import Device
+from loops.experiment import new_model
+from loops.rungs import best_rung
+from model import FashionCNN
+
+TIMES = 10
+WIDTH = 2
+STEPS = 200  # of a tenth of which the memory is taken first
+LEAK = 2**23  # bytes; one step's largest activation is 30 MB, so that growth by steps would pass this
+
+
+@pytest.mark.parametrize("loop", ["tape", "fast"])
+def test_ten_times_the_images(
+    benchmark: Any, device: Device, loop: str, fashion: FashionMnist, pairs: int
+) -> None:
+    """A step drawing from 600,000 images against one drawing from 60,000: the ratio should be 1."""
+    more = Split(*(np.repeat(part, TIMES, axis=0) for part in (fashion.train.images, fashion.train.labels)))
+    benchmark.group = f"scale, {device.kind}"
+    benchmark.extra_info.update(
+        kind="scale", arm=f"{loop}, {TIMES} times the images", expected=1.0, **_where(device)
+    )
+    arms = [_arm(loop, split, device) for split in (more, fashion.train)]
+    measure(benchmark, *arms, pairs=fewer(pairs), batch_size=TrainConfig().batch_size)
+
+
+def test_twice_the_width(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+    """A tape step of a model with twice the channels and units, against the plain model's."""
+    models = [FashionCNN(width=WIDTH), new_model(0)]
+    flops = [step_flops(model, TrainConfig().batch_size) for model in models]
+    benchmark.group = f"scale, {device.kind}"
+    benchmark.extra_info.update(
+        kind="scale", arm=f"tape, {WIDTH} times the width", expected=flops[0] / flops[1], **_where(device)
+    )
+    arms = [_tape_arm(model, fashion.train) for model in models]
+    measure(benchmark, *arms, pairs=fewer(pairs), batch_size=TrainConfig().batch_size)
+
+
+@pytest.mark.parametrize("loop", ["tape", "fast"])
+def test_memory_stays_flat(benchmark: Any, device: Device, loop: str, fashion: FashionMnist) -> None:
+    """The process's memory after a tenth of the steps and after all: more steps must take no more."""
+    arm = _arm(loop, fashion.train, device)
+    arm.run(STEPS // 10)
+    before = resident_bytes()
+    benchmark.group = f"memory, {device.kind}"
+    benchmark.pedantic(arm.run, args=(STEPS - STEPS // 10,), rounds=1)
+    grown = resident_bytes() - before
+    arm.close()
+    benchmark.extra_info.update(
+        kind="memory", arm=loop, steps=STEPS, resident_bytes=before, grown_bytes=grown, **_where(device)
+    )
+    assert grown < LEAK
+
+
+def _arm(loop: str, split: Split, device: Device) -> Arm:
+    config = TrainConfig(epochs=10**6)
+    if loop == "fast":
+        return FastArm(best_rung(device.kind, config.batch_size), split, config.batch_size)
+    return make_arm(Variant(loop), training_stream(split, config))
+
+
+def _tape_arm(model: tf.keras.Model, split: Split) -> FunctionArm:
+    step = tape.make_train_step(model, tf.keras.optimizers.Adam(), tape.RunningMetrics())
+    batches = iter(training_stream(split, TrainConfig(epochs=10**6)))
+    return FunctionArm(lambda: step(*next(batches)))
+
+
+def _where(device: Device) -> dict[str, str]:
+    return {"device": device.kind, "device_name": device.name}
