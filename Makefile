@@ -3,16 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.installed
 
-.PHONY: bench test test-diagnose lint tensorboard lock
+.PHONY: bench test test-diagnose test-faults lint tensorboard lock
 
 bench: $(READY)
 	$(BIN)/pytest bench --benchmark-only $(ARGS)
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow and not faults" $(ARGS)
 
 test-diagnose: $(READY)
 	$(BIN)/pytest -m slow $(ARGS)
+
+test-faults: $(READY)
+	$(BIN)/pytest -m faults $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -45,6 +45,7 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
         ladder_table(rows),
         scale_table(rows),
         memory_table(rows),
+        keeping_table(rows),
         part_table(rows),
         floor_table(rows),
         device_table(rows),
@@ -230,6 +231,20 @@ def memory_table(rows: Sequence[Row]) -> Table:
         for row in of_kind(rows, "memory")
     ]
     return Table("Memory over steps", ["loop", "device", "steps", "MiB, session", "growth MiB"], body)
+
+
+def keeping_table(rows: Sequence[Row]) -> Table:
+    """A save and an epoch's curves, as shares of an epoch's time."""
+    body = []
+    for row in of_kind(rows, "keeping"):
+        low, middle, high = (
+            row[key] / row["steps_per_epoch"] for key in ("ratio_low", "ratio", "ratio_high")
+        )
+        share = f"{middle:.2%} [{low:.2%}, {high:.2%}]"
+        body.append([row["arm"], row["device"], f"{row['ms_per_step']:.1f}", share])
+    return Table(
+        "Cost of keeping a training", ["what", "device", "ms an epoch", "share of an epoch [95 %]"], body
+    )
 
 
 def part_table(rows: Sequence[Row]) -> Table:

@@ -1,5 +1,6 @@
 """How much faster than fit() can the same mathematics be: each rung against fit(), both with their input."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.experiment import new_model
-from loops.rungs import LADDER, Rung, best_rung
+from loops.rungs import LADDER, XLA, Rung, best_rung
 
 BATCH_SIZE = TrainConfig().batch_size
 BATCH_SIZES = (1, 8, 32, 128, 1000)
@@ -20,10 +21,10 @@ AIMS = (8, 32, 300)  # batch sizes whose ratio docs/speed.md holds against an ai
 
 
 def cases() -> list[Any]:
-    """Every rung at the post's batch size; at the other sizes the one that `--fast` picks."""
+    """The rungs for large batches at the post's size; at each other size the one that `--fast` picks."""
     chosen = [(best_rung("cpu", batch_size), batch_size) for batch_size in BATCH_SIZES]
-    default = [(rung, BATCH_SIZE) for rung in LADDER] + chosen
-    grid = [(rung, size) for rung in LADDER for size in BATCH_SIZES if (rung, size) not in chosen]
+    default = [(rung, BATCH_SIZE) for rung in LADDER if rung != XLA] + chosen
+    grid = [case for case in itertools.product(LADDER, (*BATCH_SIZES, BATCH_SIZE)) if case not in default]
     marks = dict.fromkeys(default, ()) | dict.fromkeys(grid, (pytest.mark.grid,))
     return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
 

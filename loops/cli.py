@@ -6,11 +6,12 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loops import device
 from loops.config import TrainConfig
-from loops.errors import UserError
+from loops.errors import Stopped, UserError
+from loops.signals import SHELL, StopRequest
 
 if TYPE_CHECKING:
     from loops.data import FashionMnist
@@ -23,20 +24,21 @@ DIAGNOSIS_STEPS = 50
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 done, 1 failed, 2 usage, 130 interrupted."""
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 usage, 130 or 143 stopped."""
     options = parse(arguments)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return command(options)
+        with StopRequest() as options.stop:
+            return command(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         print(f"error: {error}; activate the environment (. .venv/bin/activate)", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: this run has no scores", file=sys.stderr)
-        return 130
+    except Stopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return SHELL + stopped.number
 
 
 def entry() -> None:
@@ -62,6 +64,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         if name == "tape":
             help_fast = "the same mathematics, run the fastest way; rounds otherwise (docs/speed.md)"
             training.add_argument("--fast", action="store_true", help=help_fast)
+        if name != "both":
+            training.add_argument("--resume", metavar="RUN", help="go on with a run where it was left")
     study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
     study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")
     _add_settings(study)
@@ -91,19 +95,26 @@ def _command(
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--seed", type=_seed, default=DEFAULTS.seed, help="decides initial weights and batch order"
+        "--seed", type=_seed, help=f"decides initial weights and batch order (default: {DEFAULTS.seed})"
+    )
+    parser.add_argument(
+        "--checkpoint-every",
+        type=_positive_int,
+        metavar="STEPS",
+        help="steps from one checkpoint to the next (default: an epoch)",
     )
     _add_settings(parser)
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--epochs", type=_positive_int, default=DEFAULTS.epochs, help="passes over the images"
-    )
-    parser.add_argument("--batch-size", type=_positive_int, default=DEFAULTS.batch_size, help="images a step")
-    parser.add_argument(
-        "--learning-rate", type=_positive_float, default=DEFAULTS.learning_rate, help="Adam's"
-    )
+    # No defaults here: what is not given comes from the run that is resumed, else from TrainConfig
+    for option, kind, text in (
+        ("--epochs", _positive_int, "passes over the images"),
+        ("--batch-size", _positive_int, "images a step"),
+        ("--learning-rate", _positive_float, "Adam's"),
+    ):
+        default = getattr(DEFAULTS, option.removeprefix("--").replace("-", "_"))
+        parser.add_argument(option, type=kind, help=f"{text} (default: {default})")
     parser.add_argument(
         "--device", choices=device.CHOICES, default="auto", help="auto takes a GPU where there is one"
     )
@@ -114,20 +125,31 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    images, where = _prepare(options)
-    from loops.compare import train_and_print
-
-    loops = ("fit", "tape") if options.command == "both" else (options.command,)
+    loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
     if getattr(options, "fast", False):
         loops = ("fast",)
-    return train_and_print(loops, images, _config(options, options.seed), where, options.runs)
+    config, resume = _config(options), None
+    if getattr(options, "resume", None):
+        from loops import resume as resuming
+
+        resume = resuming.find(options.runs, options.resume)
+        loops, config = resuming.settings(resume, loops[0], _given(options))
+        if resuming.is_done(resume):
+            print(f"{resume}: this run is done; result.json holds its scores")
+            return 0
+    images, where = _prepare(options)
+    from loops.compare import train_and_print
+    from loops.experiment import Keeping
+
+    keeping = Keeping(resume, options.checkpoint_every, options.stop)
+    return train_and_print(loops, images, config, where, options.runs, keeping)
 
 
 def _study(options: argparse.Namespace) -> int:
     images, where = _prepare(options)
     from loops.study import run_study
 
-    return run_study(images, _config(options, 0), range(options.seeds), where, options.runs / "study")
+    return run_study(images, _config(options), range(options.seeds), where, options.runs / "study")
 
 
 def _diagnose(options: argparse.Namespace) -> int:
@@ -143,10 +165,14 @@ def _diagnose(options: argparse.Namespace) -> int:
     return print_diagnosis(diagnose(options.case, options.steps, lambda line: print(f"  {line}", flush=True)))
 
 
-def _config(options: argparse.Namespace, seed: int) -> TrainConfig:
-    return TrainConfig(
-        epochs=options.epochs, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=seed
-    )
+def _config(options: argparse.Namespace) -> TrainConfig:
+    return TrainConfig(**_given(options))
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that stand on the command line."""
+    names = ("epochs", "batch_size", "learning_rate", "seed")
+    return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 
 def _prepare(options: argparse.Namespace) -> "tuple[FashionMnist, device.Device]":

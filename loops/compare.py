@@ -7,19 +7,24 @@ from loops.config import TrainConfig
 from loops.console import EpochBars, format_confusion, format_scores, format_verdict
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.experiment import Outcome, new_model, run_experiment
+from loops.experiment import DEFAULT_KEEPING, Keeping, Outcome, new_model, run_experiment
 from loops.parity import differences, training_state
 
 
 def train_and_print(
-    loops: Sequence[str], data: FashionMnist, config: TrainConfig, device: Device, runs: Path
+    loops: Sequence[str],
+    data: FashionMnist,
+    config: TrainConfig,
+    device: Device,
+    runs: Path,
+    keeping: Keeping = DEFAULT_KEEPING,
 ) -> int:
     """Train by each loop in turn and print its scores; two loops end with a verdict.
 
     Returns the exit code: 1 where two loops differ on a CPU, where they never should.
     """
     new_model(config.seed).summary()
-    outcomes = [_train_one(loop, data, config, device, runs) for loop in loops]
+    outcomes = [_train_one(loop, data, config, device, runs, keeping) for loop in loops]
     if len(outcomes) == 1:
         return 0
     states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
@@ -28,14 +33,16 @@ def train_and_print(
     return 1 if found and device.kind == "cpu" else 0
 
 
-def _train_one(loop: str, data: FashionMnist, config: TrainConfig, device: Device, runs: Path) -> Outcome:
+def _train_one(
+    loop: str, data: FashionMnist, config: TrainConfig, device: Device, runs: Path, keeping: Keeping
+) -> Outcome:
     print(
         f"\n{loop} on {device.name}: epochs {config.epochs}, batch size {config.batch_size}, "
         f"learning rate {config.learning_rate}, seed {config.seed}"
     )
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
-        outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch)
+        outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch, keeping)
     finally:
         bars.close()
     print(f"\n{format_scores(outcome.history, outcome.evaluation)}")

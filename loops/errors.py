@@ -1,5 +1,21 @@
-"""What a user can cause: one class, so that one place can turn it into a message and an exit code."""
+"""What a user can cause or a signal ends: few classes, so that one place can turn them into exit codes."""
 
 
 class UserError(Exception):
     """An expected failure. Its text says what is wrong, in which file or option, and what to do."""
+
+
+class Stopped(Exception):  # noqa: N818 (it is no error)
+    """A signal asked for the end; its number decides the exit code."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(text)
+        self.number = number
+
+
+class NotFiniteError(Exception):
+    """The loss is no finite number at global step `step` (from 1)."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the loss is no finite number at step {step}")
+        self.step = step

@@ -55,14 +55,13 @@ def train(
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))
     full = images // config.batch_size
     keeper = keeper or Keeper()
-    keeper.begin(Live(model, optimizer, running.variables))
+    keeper.begin(Live(model, optimizer, running.variables, running.read))
     at = keeper.start
 
     for epoch in range(at.step // steps, config.epochs):
         started = time.perf_counter() - at.seconds
         order = permutation(images, config.seed, epoch)
-        if at.step % steps == 0:
-            running.reset()
+        running.start(at.step, fresh=at.step % steps == 0)
         step = at.step
         while step < epoch * steps + full:
             done = step - epoch * steps

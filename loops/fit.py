@@ -1,5 +1,6 @@
 """Training by compile() and fit(), as users of Keras write it."""
 
+import math
 import time
 
 import tensorflow as tf
@@ -7,6 +8,7 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
+from loops.errors import NotFiniteError
 from loops.history import (
     EpochRecord,
     History,
@@ -77,12 +79,16 @@ class _Recorder(tf.keras.callbacks.Callback):
         if not self._begun:  # fit() has reset its metrics by now
             self._begun = True
             self._keeper.begin(_live(self.model))
+            if self.step % self._steps_per_epoch == 0:
+                self.model.reset_metrics()  # what was restored is the last validation's
             spent = self._keeper.start.seconds
         self._started = time.perf_counter() - spent
 
     def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
         self.step += 1
         self._train_seconds = time.perf_counter() - self._started  # validation comes after the last batch
+        if logs and not math.isfinite(logs["loss"]):
+            raise NotFiniteError(self.step)
         self._on_step(self.step, lambda: dict(logs or {}))
         if self.step % self._steps_per_epoch:
             self._keeper.keep(Position(self.step, tuple(self.records), self._train_seconds))

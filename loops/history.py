@@ -52,12 +52,14 @@ class Position:
 class Live:
     """The variables of a training under way, which are its whole state but for its position.
 
-    `metrics` are those of the running loss and accuracy.
+    `metrics` are those of the running loss and accuracy. `check` raises NotFiniteError where the
+    loss has stopped being a number; a loop that looks at each step's loss needs none.
     """
 
     model: Any
     optimizer: Any
     metrics: tuple[Any, ...]
+    check: Callable[[], object] = lambda: None
 
 
 class Keeper:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from loops.device import Device
 from loops.environment import describe
 from loops.equivalence import tost
 from loops.experiment import LOOPS, run_experiment
+from loops.saver import FOLDER as CHECKPOINTS
 
 POST_ACCURACY = 0.8862  # the blog post's one run
 MARGIN = 0.005  # of accuracy, fixed before any run: about one standard deviation over seeds
@@ -45,7 +47,8 @@ def run_study(
 def _train(loop: str, data: FashionMnist, config: TrainConfig, device: Device, folder: Path) -> None:
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
-        run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch)
+        outcome = run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch)
+        shutil.rmtree(outcome.folder / CHECKPOINTS)  # of many runs, what the summary needs is enough
     finally:
         bars.close()
 

@@ -1,5 +1,6 @@
 """Training by a hand-written loop: tf.function, GradientTape, Keras's Adam. The readable reference."""
 
+import math
 import time
 from typing import Any
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
+from loops.errors import NotFiniteError
 from loops.history import (
     EpochRecord,
     History,
@@ -39,15 +41,14 @@ def train(
     test_batches = evaluation_stream(data.test, config.batch_size)
     steps = config.steps_per_epoch(len(data.train))
     keeper = keeper or Keeper()
-    keeper.begin(Live(model, optimizer, running.variables))
+    keeper.begin(Live(model, optimizer, running.variables, running.read))
     at = keeper.start
 
     for epoch in range(at.step // steps, config.epochs):
         started = time.perf_counter() - at.seconds
         if at is keeper.start:
             batches = iter(training_stream(data.train, config, at.step))  # on the clock, as in fit()
-        if at.step % steps == 0:
-            running.reset()
+        running.start(at.step, fresh=at.step % steps == 0)
         for step in range(at.step + 1, (epoch + 1) * steps + 1):
             train_step(*next(batches))
             on_step(step, running.read)
@@ -68,11 +69,14 @@ class RunningMetrics:
     def __init__(self) -> None:
         self.loss = tf.keras.metrics.Mean()
         self.accuracy = tf.keras.metrics.CategoricalAccuracy()
+        self._finite_steps = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._steps_before = 0
 
     def update(self, loss: tf.Tensor, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
         """Add one batch: its mean loss, its one-hot labels and probabilities of shape (batch, 10)."""
         self.loss.update_state(loss, sample_weight=tf.shape(labels)[0])
         self.accuracy.update_state(labels, probabilities)
+        self._count_finite()
 
     def add(self, loss: tf.Tensor, labels: tf.Tensor, probabilities: tf.Tensor) -> None:
         """Add one batch as `update` does, to the same bits in fewer ops; `labels` are classes, (batch,)."""
@@ -82,6 +86,7 @@ class RunningMetrics:
         self.loss.count.assign_add(images)
         self.accuracy.total.assign_add(tf.reduce_sum(tf.cast(hits, tf.float32)))
         self.accuracy.count.assign_add(images)
+        self._count_finite()
 
     @property
     def variables(self) -> tuple[Any, ...]:
@@ -89,13 +94,36 @@ class RunningMetrics:
         return (*self.loss.variables, *self.accuracy.variables)
 
     def read(self) -> dict[str, float]:
-        """The values so far as Python floats; waits for the device."""
+        """The values so far as Python floats; waits for the device.
+
+        Raises:
+            NotFiniteError: the loss is no finite number; the step is the first where it was not.
+        """
+        values = self.values()
+        if not math.isfinite(values["loss"]):
+            raise NotFiniteError(self._steps_before + int(self._finite_steps) + 1)
+        return values
+
+    def values(self) -> dict[str, float]:
+        """The values so far, finite or not."""
         return {"loss": float(self.loss.result()), "accuracy": float(self.accuracy.result())}
+
+    def start(self, step: int, *, fresh: bool) -> None:
+        """Go on after global step `step`: with nothing in the sums if `fresh`, else with what they hold."""
+        if fresh:
+            self.reset()
+        self._finite_steps.assign(0)
+        self._steps_before = step
 
     def reset(self) -> None:
         """Forget all batches."""
         self.loss.reset_state()
         self.accuracy.reset_state()
+
+    def _count_finite(self) -> None:
+        """Once a loss is not finite the sum is not either, so this counts the steps before it."""
+        finite = tf.math.is_finite(tf.convert_to_tensor(self.loss.total))
+        self._finite_steps.assign_add(tf.cast(finite, tf.int64))
 
 
 def make_train_step(
@@ -142,4 +170,4 @@ def validate(test_step: Step, batches: tf.data.Dataset, running: RunningMetrics)
     running.reset()
     for batch in batches:
         test_step(*batch)
-    return {f"val_{name}": value for name, value in running.read().items()}
+    return {f"val_{name}": value for name, value in running.values().items()}

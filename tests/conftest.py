@@ -1,5 +1,7 @@
 """Small data and small configs for all tests; TensorFlow on the CPU, quiet."""
 
+from typing import Any
+
 import pytest
 
 from loops import device
@@ -8,6 +10,25 @@ CPU = device.start("cpu")
 
 from loops import data  # noqa: E402  (TensorFlow must start on the CPU first)
 from loops.data import FashionMnist  # noqa: E402
+from tests.fault_counts import COUNTS  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the fault tests go on."""
+    parser.addoption("--kills", type=int, default=20, help="random kills of each loop (20)")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The counts of the fault tests."""
+    if COUNTS:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(", ".join(f"{name}: {number}" for name, number in COUNTS.items()))
+
+
+@pytest.fixture(scope="session")
+def kills(pytestconfig: pytest.Config) -> int:
+    """Random kills of each loop."""
+    return int(pytestconfig.getoption("--kills"))
 
 
 @pytest.fixture(scope="session")

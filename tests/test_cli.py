@@ -1,6 +1,8 @@
 """The command line: what it refuses, with which exit code, and that a usage error is instant."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,8 +81,8 @@ def test_runs_folder_that_cannot_be_written_is_refused_before_the_start(
 def test_interrupt_ends_with_130_and_a_marked_run(
     small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(*arguments: object, **more: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("loops.data.load", lambda folder: small)
     monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))

@@ -13,7 +13,8 @@ from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import new_model, run_experiment
-from loops.runs import Run, RunError, write_json
+from loops.files import write_json
+from loops.runs import RunError, create
 from tests.conftest import CPU
 
 CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)
@@ -77,14 +78,16 @@ def test_logging_leaves_the_weights_alone(small: FashionMnist, tmp_path: Path) -
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
-    folders = {Run(tmp_path, "fit", CONFIG, 5).folder for _ in range(4)}
-    assert len(folders) == 4
+    runs = [create(tmp_path, "fit", CONFIG, 5) for _ in range(4)]
+    assert len({run.folder for run in runs}) == 4
+    for run in runs:
+        run.finish({})
 
 
 def test_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot make .*file"):
-        Run(tmp_path / "file", "fit", CONFIG, 5)
+        create(tmp_path / "file", "fit", CONFIG, 5)
 
 
 def test_nan_is_never_written_as_json(tmp_path: Path) -> None:

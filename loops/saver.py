@@ -1,0 +1,90 @@
+"""Saves a training as it goes, restores it where it was left, and ends it when a signal asks."""
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from loops import checkpoint
+from loops.checkpoint import CheckpointError, Identity, Saved
+from loops.errors import Stopped
+from loops.history import Keeper, Live, Position
+from loops.signals import StopRequest
+
+FOLDER = "checkpoints"  # in a run's folder
+# Of the environment: what bit-identical is claimed for; a run resumed under another drops the claim
+CLAIMED = (
+    *("tensorflow", "keras", "numpy", "onednn", "threads_intra_op", "threads_inter_op"),
+    *("op_determinism", "xla", "tf32", "cpu", "gpu"),
+)
+
+
+class Saver(Keeper):
+    """Keeps checkpoints of one run: every `every` steps, or at each epoch's end."""
+
+    def __init__(
+        self,
+        run: Path,
+        identity: Identity,
+        environment: Mapping[str, Any],
+        *,
+        steps_per_epoch: int,
+        every: int | None = None,
+        saved: Saved | None = None,
+        stop: StopRequest | None = None,
+    ) -> None:
+        """`saved` is the checkpoint to go on from.
+
+        Raises:
+            CheckpointError: it belongs to another training; the message lists what differs.
+        """
+        if saved:
+            _refuse_another(saved, identity)
+        self.start = saved.position if saved else Position()
+        self._run, self._identity, self._environment = run, identity, environment
+        self._every = every or steps_per_epoch
+        self._saved, self._stop = saved, stop or StopRequest()
+
+    def begin(self, live: Live) -> None:
+        """Restore what was saved."""
+        self._live = live
+        if self._saved:
+            checkpoint.restore(self._saved, live)
+        checkpoint.remove_partial(self._run / FOLDER)
+        self._stop.polite = True
+
+    def next_stop(self, step: int) -> int:
+        """The next step that is saved."""
+        return (step // self._every + 1) * self._every
+
+    def keep(self, position: Position) -> None:
+        """Save where it is due, and where a signal asks for the end."""
+        stopping = self._stop.number
+        if position.step % self._every == 0 or stopping is not None:
+            self._live.check()
+            checkpoint.save(self._run / FOLDER, self._live, position, self._identity, self._environment)
+        if stopping is not None:
+            name = signal.Signals(stopping).name
+            raise Stopped(
+                stopping,
+                f"stopped by {name} after step {position.step}; go on with --resume {self._run.name}",
+            )
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What the claim rests on and has changed: name → [then, now]."""
+    return {key: [then.get(key), now[key]] for key in CLAIMED if then.get(key) != now[key]}
+
+
+def _refuse_another(saved: Saved, identity: Identity) -> None:
+    keys = sorted({*saved.identity, *identity})
+    odd = [
+        f"{key} is {saved.identity.get(key)!r} there, {identity.get(key)!r} here"
+        for key in keys
+        if saved.identity.get(key) != identity.get(key)
+    ]
+    if odd:
+        raise CheckpointError(
+            f"{saved.folder}: belongs to another training: {'; '.join(odd)}. "
+            "Leave these options out, or start a new run."
+        )

@@ -1,0 +1,42 @@
+"""SIGINT and SIGTERM: the first asks a training to stop at its next step, the second leaves at once."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, Self
+
+from loops.errors import Stopped
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+SHELL = 128  # a shell's exit code for a signal is this and its number
+
+
+class StopRequest:
+    """Whether a signal has asked for the end; a context that has the handlers installed.
+
+    While `polite` is set, as a training does that looks at `number` after each step, a first
+    signal is only noted. At any other time it raises `Stopped` wherever Python is.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.polite = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in HANDLED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            os._exit(SHELL + number)
+        self.number = number
+        name = signal.Signals(number).name
+        if not self.polite:
+            raise Stopped(number, f"stopped by {name}")
+        print(f"\n{name}: stopping after this step; once more leaves at once", file=sys.stderr, flush=True)
