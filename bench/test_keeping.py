@@ -52,5 +52,5 @@ def _saving(folder: Path, device: Device) -> Callable[[], object]:
 
 
 def _logging(folder: Path, device: Device) -> Callable[[], object]:
-    log, numbers = EventLog(folder, CONFIG.learning_rate, 200), itertools.count()
+    log, numbers = EventLog(folder, CONFIG.learning_rate, 200, 60_000), itertools.count()
     return lambda: log.log_epoch(EpochRecord(next(numbers), METRICS, 1.0))

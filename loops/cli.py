@@ -69,6 +69,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
     study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")
     _add_settings(study)
+    compare = _command(commands, "compare", "hold two finished runs side by side", _compare)
+    compare.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a run's folder")
     diagnose = _command(commands, "diagnose", "name the mistake in a training step of your own", _diagnose)
     diagnose.add_argument("case", type=Path, metavar="CASE.py", help="see docs/diagnose.md")
     diagnose.add_argument("--steps", type=_positive_int, default=DIAGNOSIS_STEPS, help="steps to compare")
@@ -103,6 +105,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         metavar="STEPS",
         help="steps from one checkpoint to the next (default: an epoch)",
     )
+    parser.add_argument(
+        "--pages-every",
+        type=_positive_int,
+        metavar="EPOCHS",
+        help="epochs between TensorBoard's pictures, histograms, PR curves (default: after the last)",
+    )
+    parser.add_argument("--profile", action="store_true", help="record some steps for the Profile tab")
     _add_settings(parser)
 
 
@@ -141,7 +150,7 @@ def _train(options: argparse.Namespace) -> int:
     from loops.compare import train_and_print
     from loops.experiment import Keeping
 
-    keeping = Keeping(resume, options.checkpoint_every, options.stop)
+    keeping = Keeping(resume, options.checkpoint_every, options.stop, options.pages_every, options.profile)
     return train_and_print(loops, images, config, where, options.runs, keeping)
 
 
@@ -150,6 +159,13 @@ def _study(options: argparse.Namespace) -> int:
     from loops.study import run_study
 
     return run_study(images, _config(options), range(options.seeds), where, options.runs / "study")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from loops.contrast import contrast
+
+    print(contrast(*options.runs))
+    return 0
 
 
 def _diagnose(options: argparse.Namespace) -> int:

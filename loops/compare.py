@@ -7,6 +7,7 @@ from loops.config import TrainConfig
 from loops.console import EpochBars, format_confusion, format_scores, format_verdict
 from loops.data import FashionMnist
 from loops.device import Device
+from loops.events import write_difference
 from loops.experiment import DEFAULT_KEEPING, Keeping, Outcome, new_model, run_experiment
 from loops.parity import differences, training_state
 
@@ -27,6 +28,8 @@ def train_and_print(
     outcomes = [_train_one(loop, data, config, device, runs, keeping) for loop in loops]
     if len(outcomes) == 1:
         return 0
+    first, last = ({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
+    write_difference(outcomes[-1].folder, first, last)
     states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
     found = differences(*states)
     print(f"\nverdict, {' against '.join(loops)}: {format_verdict(len(states[0]), found, device.name)}")

@@ -1,26 +1,30 @@
-"""TensorBoard scalars under Keras's own tags and steps; a point that is there is not written again."""
+"""What a run writes for TensorBoard; a point that is there, as after a resume, is not written again."""
 
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from loops.files import FileError
 from loops.history import EpochRecord
 
-PARTS = ("train", "validation")
+ROOT = ""  # the run's own folder: what Keras's callback does not write
+PARTS = ("train", "validation", ROOT)
 Point = tuple[str, str, int]  # part, tag, step
 
 
 class EventLog:
-    """A run's writers for `train/` and `validation/`; silent, with one hint, where TensorBoard is missing."""
+    """A run's writers, one a part; silent, with one hint, where TensorBoard is missing."""
 
-    def __init__(self, folder: Path, learning_rate: float, steps_per_epoch: int) -> None:
-        self._learning_rate, self._steps_per_epoch = learning_rate, steps_per_epoch
+    def __init__(self, folder: Path, learning_rate: float, steps_per_epoch: int, images: int) -> None:
+        self._folder = folder
+        self._learning_rate, self._steps_per_epoch, self._images = learning_rate, steps_per_epoch, images
         self._writers: dict[str, Any] = {}
         self._written: set[Point] = set()
-        if not _tensorboard_is_there():
+        if not tensorboard_is_there():
             print(
                 "TensorBoard is not installed: no curves are written; pip install tensorboard",
                 file=sys.stderr,
@@ -29,34 +33,80 @@ class EventLog:
         self._written = set(points(folder))
         self._writers = {part: tf.summary.create_file_writer(str(folder / part)) for part in PARTS}
 
-    def log_epoch(self, record: EpochRecord) -> None:
-        """Write an epoch's scalars as Keras's TensorBoard callback does.
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self._folder.name
 
-        Both folders hold epoch_loss and epoch_accuracy over the epoch (from 0); `validation/`
-        also holds evaluation_…_vs_iterations over the optimizer's steps.
+    def log_epoch(self, record: EpochRecord) -> None:
+        """Write an epoch's scalars as Keras's TensorBoard callback does, and its pace.
+
+        `train/` and `validation/` hold epoch_loss and epoch_accuracy over the epoch (from 0);
+        `validation/` also holds evaluation_…_vs_iterations over the optimizer's steps; the run's own
+        folder ms_per_step and images_per_second.
         """
         iterations = (record.epoch + 1) * self._steps_per_epoch
         for name, value in record.metrics.items():
             if name.startswith("val_"):
                 own = name.removeprefix("val_")
-                self._write("validation", f"epoch_{own}", value, record.epoch)
-                self._write("validation", f"evaluation_{own}_vs_iterations", value, iterations)
+                self.scalar("validation", f"epoch_{own}", value, record.epoch)
+                self.scalar("validation", f"evaluation_{own}_vs_iterations", value, iterations)
             else:
-                self._write("train", f"epoch_{name}", value, record.epoch)
-        self._write("train", "epoch_learning_rate", self._learning_rate, record.epoch)
-        for writer in self._writers.values():
-            writer.flush()
+                self.scalar("train", f"epoch_{name}", value, record.epoch)
+        self.scalar("train", "epoch_learning_rate", self._learning_rate, record.epoch)
+        if record.train_seconds:
+            ms = 1000 * record.train_seconds / self._steps_per_epoch
+            self.scalar(ROOT, "ms_per_step", ms, record.epoch)
+            self.scalar(ROOT, "images_per_second", self._images / record.train_seconds, record.epoch)
+        self.flush()
 
-    def close(self) -> None:
-        """Write out what is buffered."""
-        for writer in self._writers.values():
-            writer.close()
+    def scalar(self, part: str, tag: str, value: float, step: int) -> None:
+        """Write one point of a curve."""
+        self.once(part, tag, step, lambda: tf.summary.scalar(tag, value))
 
-    def _write(self, part: str, tag: str, value: float, step: int) -> None:
+    def raw(self, part: str, tag: str, proto: Any, step: int = 0) -> None:
+        """Write a plugin's own summary."""
+        self.once(
+            part, tag, step, lambda: tf.summary.experimental.write_raw_pb(proto.SerializeToString(), step)
+        )
+
+    def once(self, part: str, tag: str, step: int, write: Callable[[], object]) -> None:
+        """Call `write` with the part's writer and the step in force, unless the point is there already."""
         if self._writers and (part, tag, step) not in self._written:
             self._written.add((part, tag, step))
             with self._writers[part].as_default(step=step):
-                tf.summary.scalar(tag, value)
+                write()
+
+    def flush(self) -> None:
+        """Bring what was written to the disk.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        self._each("flush")
+
+    def close(self) -> None:
+        """Write out what is buffered, as far as there is room: nothing rests on it any more."""
+        with contextlib.suppress(FileError):
+            self._each("close")
+
+    def _each(self, method: str) -> None:
+        try:
+            for writer in self._writers.values():
+                getattr(writer, method)()
+        except tf.errors.OpError as error:
+            reason = str(error).splitlines()[0]
+            raise FileError(f"{self._folder}: curves cannot be written ({reason}). Make room.") from None
+
+
+def write_difference(folder: Path, fit: Mapping[int, Mapping[str, float]], other: Mapping[int, Any]) -> None:
+    """Fit − other for each epoch's metrics, as a run of its own below the other's folder."""
+    if not tensorboard_is_there():
+        return
+    with tf.summary.create_file_writer(str(folder / "difference")).as_default():
+        for epoch, metrics in fit.items():
+            for name, value in metrics.items():
+                tf.summary.scalar(f"difference_{name}", value - other[epoch][name], step=epoch)
 
 
 def points(folder: Path) -> Iterator[Point]:
@@ -70,14 +120,17 @@ def _read(path: Path) -> Iterator[tuple[str, int]]:
     try:
         for raw in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(raw.numpy())
+            if event.HasField("graph_def"):
+                yield "graph", event.step
             yield from ((value.tag, event.step) for value in event.summary.value)
     except tf.errors.DataLossError:
         return
 
 
-def _tensorboard_is_there() -> bool:
+def tensorboard_is_there() -> bool:
+    """Whether the package is installed: TensorFlow's summaries need it, and do not bring it."""
     try:
-        import tensorboard  # noqa: F401, PLC0415 (TensorFlow's summaries need it, and do not install it)
+        import tensorboard  # noqa: F401, PLC0415
     except ImportError:
         return False
     return True

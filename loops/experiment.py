@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from loops import checkpoint, fast, fit, runs, tape
+from loops import checkpoint, fast, fit, pages, runs, tape
 from loops.checkpoint import PREFIX, Saved
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -19,9 +19,11 @@ from loops.device import Device
 from loops.environment import describe
 from loops.errors import NotFiniteError, Stopped, UserError
 from loops.evaluate import Evaluation, evaluate
+from loops.events import tensorboard_is_there
 from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
 from loops.parity import weights_sha256
-from loops.resume import read_result
+from loops.profile import Profile
+from loops.resume import is_done, read_result
 from loops.runs import Run
 from loops.saver import FOLDER, Saver, changes
 from loops.signals import StopRequest
@@ -48,11 +50,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Keeping:
-    """How a training is kept: the run to go on with, steps between checkpoints (None: an epoch), signals."""
+    """How a training is kept and shown.
+
+    `resume` is the run to go on with, `every` the steps between checkpoints (None: an epoch), `stop` hears
+    of signals, `pages_every` are the epochs between TensorBoard's heavy pages (None: after the last alone).
+    """
 
     resume: Path | None = None
     every: int | None = None
     stop: StopRequest | None = None
+    pages_every: int | None = None
+    profile: bool = False
 
 
 DEFAULT_KEEPING = Keeping()
@@ -84,9 +92,8 @@ def run_experiment(
     stop = keeping.stop or StopRequest()
     if stop.number is not None:
         raise Stopped(stop.number, f"stopped before {loop} was trained")
-    steps = config.steps_per_epoch(len(data.train))
-    resumed = keeping.resume
-    run = Run(resumed, config, steps) if resumed else runs.create(folder, loop, config, steps)
+    images, resumed = len(data.train), keeping.resume
+    run = Run(resumed, config, images) if resumed else runs.create(folder, loop, config, images)
     environment = describe(device, jit_compile=config.jit_compile)
     facts: dict[str, Any] = {"loop": loop, "seed": config.seed}
     try:
@@ -95,60 +102,103 @@ def run_experiment(
             facts["resumed"] = _resumed(run.folder, saved, environment)
         saver = Saver(
             run.folder,
-            {"loop": loop, **asdict(config), "images": len(data.train), "optimizer": "adam"},
+            {"loop": loop, **asdict(config), "images": images, "optimizer": "adam"},
             environment,
-            steps_per_epoch=steps,
+            steps_per_epoch=config.steps_per_epoch(images),
             every=keeping.every,
             saved=saved,
             stop=stop,
         )
-        model, history, evaluation = _train(loop, data, config, run, on_step, on_epoch, saver)
+        training = _Training(loop, data, config, run, keeping, environment)
+        model, history, evaluation = training.run_to_the_end(on_step, on_epoch, saver)
+        result = _result(facts, data, config, device, environment, model, history, evaluation)
+        run.save(result)
+        training.show_result(result, model, evaluation)
     except BaseException as error:
-        stopped = isinstance(error, Stopped | KeyboardInterrupt)
-        _finish_failed(run, {"status": "interrupted" if stopped else "failed", **facts, "reason": str(error)})
+        if not is_done(run.folder):
+            stopped = isinstance(error, Stopped | KeyboardInterrupt)
+            status = "interrupted" if stopped else "failed"
+            _save_failed(run, {"status": status, **facts, "reason": str(error)})
         raise
     finally:
         stop.polite = False
-    run.finish(_result(facts, data, config, device, environment, model, history, evaluation))
+        run.close()
     _keep_last(run.folder / FOLDER)
     return Outcome(model, history, evaluation, run.folder)
 
 
-def _train(
-    loop: str,
-    data: FashionMnist,
-    config: TrainConfig,
-    run: Run,
-    on_step: OnStep,
-    on_epoch: OnEpoch,
-    saver: Saver,
-) -> tuple[FashionCNN, History, Evaluation]:
-    """Train and evaluate; the errors of a training become messages."""
-    steps = config.steps_per_epoch(len(data.train))
+class _Training:
+    """One training with its TensorBoard events; its errors become messages."""
 
-    def log_and_report(record: EpochRecord) -> None:
-        run.log_epoch(record)
+    def __init__(
+        self,
+        loop: str,
+        data: FashionMnist,
+        config: TrainConfig,
+        run: Run,
+        keeping: Keeping,
+        environment: Mapping[str, Any],
+    ) -> None:
+        self._loop, self._data, self._config, self._run = loop, data, config, run
+        self._keeping, self._environment = keeping, environment
+        self._steps = config.steps_per_epoch(len(data.train))
+
+    def run_to_the_end(
+        self, on_step: OnStep, on_epoch: OnEpoch, saver: Saver
+    ) -> tuple[FashionCNN, History, Evaluation]:
+        """Train a fresh model, or from where the saver begins, and evaluate it."""
+        loop, config, folder = self._loop, self._config, self._run.folder
+        model = new_model(config.seed)
+        self._show_start(model, saver)
+        profile = Profile(folder, saver.start.step, on_step) if self._keeping.profile else None
+
+        def log_and_report(record: EpochRecord) -> None:
+            self._show_epoch(record, model)
+            on_epoch(record)
+
+        try:
+            on_step = profile.on_step if profile else on_step
+            history = LOOPS[loop](model, self._data, config, on_step, log_and_report, keeper=saver)
+            return model, history, evaluate(model, self._data.test)
+        except NotFiniteError as error:
+            raise TrainingError(
+                f"{loop}, seed {config.seed}: {error} (epoch {(error.step - 1) // self._steps + 1}). "
+                f"Lower --learning-rate ({config.learning_rate:g}); {folder} is marked as failed, its last "
+                "checkpoint is from before."
+            ) from None
+        except tf.errors.ResourceExhaustedError:
+            raise TrainingError(
+                f"{loop}: out of memory at --batch-size {config.batch_size}. Try --batch-size "
+                f"{max(1, config.batch_size // 2)}."
+            ) from None
+        finally:
+            if profile:
+                profile.stop()
+
+    def show_result(self, result: Mapping[str, Any], model: FashionCNN, evaluation: Evaluation) -> None:
+        """The heavy pages of the last epoch, and the run's row among the HParams."""
+        if tensorboard_is_there():
+            self._show_pages(model, evaluation, self._config.epochs - 1)
+            config = self._config
+            pages.log_result(self._run.events, result, config.learning_rate, config.epochs * self._steps)
+
+    def _show_start(self, model: FashionCNN, saver: Saver) -> None:
+        if tensorboard_is_there():
+            settings = {"loop": self._loop, **asdict(self._config), "environment": self._environment}
+            pages.log_start(self._run.events, model, settings)
+        for record in saver.start.epochs:  # a kill between curve and checkpoint may have left a gap
+            self._run.events.log_epoch(record)
+
+    def _show_epoch(self, record: EpochRecord, model: FashionCNN) -> None:
+        self._run.events.log_epoch(record)
         if not all(math.isfinite(value) for value in record.metrics.values()):
-            raise NotFiniteError((record.epoch + 1) * steps)
-        on_epoch(record)
+            raise NotFiniteError((record.epoch + 1) * self._steps)
+        every, epoch = self._keeping.pages_every, record.epoch + 1
+        if every and epoch % every == 0 and epoch < self._config.epochs and tensorboard_is_there():
+            self._show_pages(model, evaluate(model, self._data.test), record.epoch)
 
-    for record in saver.start.epochs:  # a kill between checkpoint and curve may have left a gap
-        run.log_epoch(record)
-    model = new_model(config.seed)
-    try:
-        history = LOOPS[loop](model, data, config, on_step, log_and_report, keeper=saver)
-        return model, history, evaluate(model, data.test)
-    except NotFiniteError as error:
-        raise TrainingError(
-            f"{loop}, seed {config.seed}: {error} (epoch {(error.step - 1) // steps + 1}). "
-            f"Lower --learning-rate ({config.learning_rate:g}); {run.folder} is marked as failed, its last "
-            "checkpoint is from before."
-        ) from None
-    except tf.errors.ResourceExhaustedError:
-        raise TrainingError(
-            f"{loop}: out of memory at --batch-size {config.batch_size}. Try --batch-size "
-            f"{max(1, config.batch_size // 2)}."
-        ) from None
+    def _show_pages(self, model: FashionCNN, evaluation: Evaluation, epoch: int) -> None:
+        pages.log_pages(self._run.events, model, evaluation, self._data.train, self._data.test, epoch)
 
 
 def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -165,10 +215,10 @@ def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) 
     return [*before, {"step": saved.position.step if saved else 0, "changed": changed}]
 
 
-def _finish_failed(run: Run, result: Mapping[str, Any]) -> None:
+def _save_failed(run: Run, result: Mapping[str, Any]) -> None:
     """Mark a run as failed; where even that cannot be written, the failure itself must still be heard."""
     try:
-        run.finish(result)
+        run.save(result)
     except UserError as error:
         _warn(str(error))
 

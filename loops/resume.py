@@ -67,8 +67,13 @@ def _read_config(folder: Path) -> tuple[str, TrainConfig]:
 
 def read_result(folder: Path) -> Mapping[str, Any]:
     """What result.json says; nothing where there is none that can be read."""
+    return read_json(folder / RESULT)
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file; an empty one where there is none that can be read."""
     try:
-        result: Mapping[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return result
+    return found if isinstance(found, dict) else {}

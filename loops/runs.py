@@ -11,7 +11,6 @@ from loops.config import TrainConfig
 from loops.errors import UserError
 from loops.events import EventLog
 from loops.files import FileError, FolderLock, write_json
-from loops.history import EpochRecord
 from loops.resume import CONFIG, RESULT
 
 
@@ -22,7 +21,7 @@ class RunError(UserError):
 class Run:
     """One run's folder, locked, with its TensorBoard events."""
 
-    def __init__(self, folder: Path, config: TrainConfig, steps_per_epoch: int) -> None:
+    def __init__(self, folder: Path, config: TrainConfig, images: int) -> None:
         """Own `folder`, which is there.
 
         Raises:
@@ -30,28 +29,26 @@ class Run:
         """
         self.folder = folder
         self._lock = FolderLock(folder)
-        self._events = EventLog(folder, config.learning_rate, steps_per_epoch)
+        self.events = EventLog(folder, config.learning_rate, config.steps_per_epoch(images), images)
 
-    def log_epoch(self, record: EpochRecord) -> None:
-        """Write an epoch's scalars, unless they are there already."""
-        self._events.log_epoch(record)
-
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Save the result, close the writers, give the folder back.
+    def save(self, result: Mapping[str, Any]) -> None:
+        """Save the result.
 
         Raises:
-            FileError: the result cannot be written; the message holds it.
+            FileError: it cannot be written; the message holds it.
         """
         try:
             write_json(self.folder / RESULT, result)
         except FileError as error:
             raise FileError(f"{error}\nThe result, so that it is not lost:\n{json.dumps(result)}") from None
-        finally:
-            self._events.close()
-            self._lock.release()
+
+    def close(self) -> None:
+        """Close the writers and give the folder back."""
+        self.events.close()
+        self._lock.release()
 
 
-def create(runs: Path, loop: str, config: TrainConfig, steps_per_epoch: int) -> Run:
+def create(runs: Path, loop: str, config: TrainConfig, images: int) -> Run:
     """Make a new folder in `runs`, named by time, loop and seed, and save the config.
 
     Raises:
@@ -61,7 +58,7 @@ def create(runs: Path, loop: str, config: TrainConfig, steps_per_epoch: int) -> 
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = _new_folder(runs, f"{stamp}-{loop}-seed{config.seed}")
     write_json(folder / CONFIG, {"loop": loop, **asdict(config)})
-    return Run(folder, config, steps_per_epoch)
+    return Run(folder, config, images)
 
 
 def _new_folder(runs: Path, name: str) -> Path:

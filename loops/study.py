@@ -12,6 +12,7 @@ import numpy as np
 
 from loops.config import TrainConfig
 from loops.console import EpochBars
+from loops.contrast import class_f1
 from loops.data import CLASS_NAMES, FashionMnist
 from loops.device import Device
 from loops.environment import describe
@@ -94,7 +95,7 @@ def summarise(results: Sequence[Result]) -> str:
             if len(own) > 1 and accuracies.std() > 0
             else f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it"
         )
-    classes = np.array([class_f1(result) for result in results if result["loop"] == "fit"])
+    classes = np.array([class_f1(result["confusion"]) for result in results if result["loop"] == "fit"])
     lines.append("F1 by class (fit)")
     lines += [f"  {name:<12} {_mean_std(classes[:, index])}" for index, name in enumerate(CLASS_NAMES)]
     return "\n".join([*lines, *(parity_line(results, loop) for loop in LOOPS if loop != "fit")])
@@ -122,13 +123,6 @@ def pair_by_seed(results: Sequence[Result], loop: str) -> list[tuple[Result, Res
     return [(by_key["fit", seed], by_key[loop, seed]) for seed in seeds]
 
 
-def class_f1(result: Result) -> list[float]:
-    """F1 of each class from the confusion matrix: 2·hits / (row sum + column sum)."""
-    confusion = np.asarray(result["confusion"], float)
-    totals = confusion.sum(axis=0) + confusion.sum(axis=1)
-    return [float(value) for value in 2 * np.diag(confusion) / np.maximum(totals, 1)]
-
-
 def write_csv(results: Sequence[Result], path: Path) -> Path:
     """One line a run: seed, loop, scores, hash, F1 by class."""
     keys = (
@@ -144,7 +138,7 @@ def write_csv(results: Sequence[Result], path: Path) -> Path:
         writer = csv.writer(file)
         writer.writerow([*keys, *(f"f1 {name}" for name in CLASS_NAMES)])
         for result in results:
-            scores = [f"{value:.4f}" for value in class_f1(result)]
+            scores = [f"{value:.4f}" for value in class_f1(result["confusion"])]
             writer.writerow([*(result[key] for key in keys), *scores])
     return path
 

@@ -11,7 +11,9 @@ from tests import numpy_reference
 
 def test_scores_worked_out_by_hand() -> None:
     """Classes 0 and 1 alone are there: 0 is hit 2 of 3 times, 1 once of 1."""
-    scores = score(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), np.array([0.5, 0.5, 2.0, 1.0]))
+    scores = score(
+        np.array([0, 0, 0, 1]), np.eye(10, dtype=np.float32)[[0, 0, 1, 1]], np.array([0.5, 0.5, 2.0, 1.0])
+    )
     assert scores.loss == 1.0
     assert scores.accuracy == scores.f1_micro == 0.75
     # F1 of class 0: 2·2/(2·2+0+1) = 0.8; of class 1: 2·1/(2·1+1+0) = 2/3; of the eight others: 0

@@ -11,6 +11,7 @@ import pytest
 from bench.trainings import SEEDS_MEAN, SEEDS_STD
 from loops import study
 from loops.config import TrainConfig
+from loops.contrast import class_f1
 from loops.data import FashionMnist
 from loops.environment import describe
 from loops.experiment import LOOPS
@@ -86,7 +87,7 @@ def test_bits_that_differ_are_answered_by_the_equivalence_test() -> None:
 def test_class_f1_worked_out_by_hand() -> None:
     confusion = np.zeros((10, 10), int)
     confusion[0, 0], confusion[0, 1], confusion[1, 1] = 2, 1, 1
-    assert study.class_f1({"confusion": confusion.tolist()})[:3] == pytest.approx([4 / 5, 2 / 3, 0])
+    assert class_f1(confusion.tolist())[:3] == pytest.approx([4 / 5, 2 / 3, 0])
 
 
 def test_committed_study_is_the_distribution_that_the_bench_holds_scores_against() -> None:
