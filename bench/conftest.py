@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", choices=("cpu", "gpu", "all"), default="all", help="what to measure (all)")
     group.addoption("--epochs", type=int, default=3, help="epochs of the full trainings (3)")
     group.addoption("--pairs", type=int, default=20, help="pairs of blocks behind each ratio (20)")
+    group.addoption("--board", type=Path, default=Path("runs/bench"), help="for TensorBoard (runs/bench)")
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
 
 
@@ -171,5 +172,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
     if rows:
         terminalreporter.section("fit against tape")
         terminalreporter.write_line(closing_table(rows, load_at_start=config.stash[LOAD]))
+        terminalreporter.write_line(f"\nfor TensorBoard: {_write_board(rows, config)}")
     if any(NO_GPU in str(skipped.longrepr) for skipped in terminalreporter.getreports("skipped")):
         terminalreporter.write_line(f"\nGPU rows skipped: {NO_GPU}")
+
+
+def _write_board(rows: list[dict[str, Any]], config: pytest.Config) -> str:
+    """Where the rows were written, or why not: the table above must not be lost to it."""
+    from bench.board import write_board  # imports TensorFlow, which pytest_configure starts
+
+    try:
+        return str(write_board(rows, config.getoption("--board")) or "not written, it is not installed")
+    except OSError as error:
+        return f"not written ({error})"

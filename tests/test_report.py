@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bench import counts, floor, report
+from bench.board import write_board
 from bench.tables import all_tables, closing_table, step_shares
 from model import FashionCNN
 
@@ -147,3 +150,18 @@ def test_page_shows_the_committed_figures(page: Path) -> None:
     assert report.with_figures(text, report.markdown(paths, report.PAGES[page])) == text
     titles = {table.title for table in all_tables(report.load_rows(paths[0]))}
     assert titles >= set(report.PAGES[page] or ())
+
+
+def test_board_holds_a_row_of_hparams_for_each_ratio_and_the_plots(tmp_path: Path) -> None:
+    board = write_board([dict(row) for row in ROWS], tmp_path)
+    assert board
+    assert sorted(path.name for path in board.iterdir() if path.is_dir()) == [
+        "step-fit-cpu-300",
+        "step-tape-cpu-300",
+        "step-tape-gpu-300",
+    ]
+    events = EventAccumulator(str(board / "step-tape-cpu-300")).Reload()
+    assert tf.make_ndarray(events.Tensors("ratio_to_reference")[0].tensor_proto).item() == 0.5
+    assert "_hparams_/session_start_info" in events.Tags()["tensors"]
+    images = EventAccumulator(str(board)).Reload().Tags()["tensors"]
+    assert {"ratio-by-batch-size", "gpu-against-cpu"} <= set(images)
