@@ -17,7 +17,7 @@ METRICS = {"bench_ms_per_step": "ms_per_step", "ratio_to_reference": "ratio"}
 
 
 def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
-    """Write the rows that have a ratio, and all plots, into a new folder of `folder`; None if it is missing."""
+    """Write the rows that have a ratio, and all plots, into a new folder of `folder`; None without it."""
     if not tensorboard_is_there():
         return None
     board = folder / datetime.now().strftime("%Y%m%d-%H%M%S")
