@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from bench.plots import write_plots
 from bench.tables import Row
-from loops.events import tensorboard_is_there
+from loops.events import tensorboard_is_there, writing
 
 HPARAMS = ("kind", "arm", "device", "batch_size")
 METRICS = {"bench_ms_per_step": "ms_per_step", "ratio_to_reference": "ratio"}
@@ -21,13 +21,18 @@ def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
     if not tensorboard_is_there():
         return None
     board = folder / datetime.now().strftime("%Y%m%d-%H%M%S")
-    for row in rows:
-        if "ratio" in row:
-            _write_row(row, board)
+    with writing(board):
+        for row in rows:
+            if "ratio" in row:
+                _write_row(row, board)
+        _write_plots(rows, board)
+    return board
+
+
+def _write_plots(rows: Sequence[Row], board: Path) -> None:
     with tempfile.TemporaryDirectory() as plots, tf.summary.create_file_writer(str(board)).as_default(step=0):
         for path in write_plots(rows, Path(plots)):
             tf.summary.image(path.stem, tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis])
-    return board
 
 
 def _write_row(row: Row, board: Path) -> None:

@@ -18,6 +18,7 @@ from loops.config import TrainConfig
 from loops.data import DataError, FashionMnist
 from loops.device import Device, DeviceError
 from loops.environment import describe
+from loops.errors import UserError
 
 ENVIRONMENT = dict(os.environ)  # as it was before a GPU was hidden from this process
 NO_GPU = "TensorFlow sees no GPU on this machine"
@@ -35,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--epochs", type=int, default=3, help="epochs of the full trainings (3)")
     group.addoption("--pairs", type=int, default=20, help="pairs of blocks behind each ratio (20)")
     group.addoption("--board", type=Path, default=Path("runs/bench"), help="for TensorBoard (runs/bench)")
+    group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
 
 
@@ -142,7 +144,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "gpu.json"
-        arguments = [*config.invocation_params.args, "--device", "gpu", f"--benchmark-json={saved}"]
+        arguments = [
+            *config.invocation_params.args,
+            "--device",
+            "gpu",
+            "--no-board",
+            f"--benchmark-json={saved}",
+        ]
         done = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=ENVIRONMENT, check=False)
         session.exitstatus = session.exitstatus or done.returncode
         if saved.exists():
@@ -172,7 +180,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
     if rows:
         terminalreporter.section("fit against tape")
         terminalreporter.write_line(closing_table(rows, load_at_start=config.stash[LOAD]))
-        terminalreporter.write_line(f"\nfor TensorBoard: {_write_board(rows, config)}")
+        if not config.getoption("--no-board"):
+            terminalreporter.write_line(f"\nfor TensorBoard: {_write_board(rows, config)}")
     if any(NO_GPU in str(skipped.longrepr) for skipped in terminalreporter.getreports("skipped")):
         terminalreporter.write_line(f"\nGPU rows skipped: {NO_GPU}")
 
@@ -183,5 +192,5 @@ def _write_board(rows: list[dict[str, Any]], config: pytest.Config) -> str:
 
     try:
         return str(write_board(rows, config.getoption("--board")) or "not written, it is not installed")
-    except OSError as error:
+    except (OSError, UserError) as error:
         return f"not written ({error})"

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from bench.conftest import ENVIRONMENT
 from loops.device import Device
 
 CORES = os.cpu_count() or 1
-SETTINGS = [
+SETTINGS: list[dict[str, Any]] = [
     {"onednn": onednn, "threads": threads, "determinism": determinism}
     for onednn, threads, determinism in itertools.product((True, False), (1, 2), (False, True))
     if not determinism or (onednn and threads == 2)
@@ -25,12 +25,14 @@ def named(setting: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def found_by_setting() -> dict[str, dict[str, Any]]:
+def found_by_setting() -> dict[str, Future[dict[str, Any]]]:
     """What a process under each setting found, as many at a time as there are cores: nothing is timed."""
-    able = [setting for setting in SETTINGS if setting["threads"] <= CORES]
     with ThreadPoolExecutor(CORES) as pool:
-        found = pool.map(lambda setting: claim.check(**setting, environment=ENVIRONMENT), able)
-        return {named(setting): each for setting, each in zip(able, found, strict=True)}
+        return {
+            named(setting): pool.submit(claim.check, **setting, environment=ENVIRONMENT)
+            for setting in SETTINGS
+            if setting["threads"] <= CORES
+        }
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=named)
@@ -44,7 +46,7 @@ def test_claim(
         pytest.skip("fewer cores than threads")
     benchmark.group = "claim"
     by_setting = request.getfixturevalue("found_by_setting")
-    found = benchmark.pedantic(by_setting.get, args=(named(setting),), rounds=1)
+    found = benchmark.pedantic(by_setting[named(setting)].result, rounds=1)
     facts = found["environment"]
     assert (facts["onednn"], facts["threads_intra_op"]) == (setting["onednn"], setting["threads"])
     assert facts["op_determinism"] == setting["determinism"]

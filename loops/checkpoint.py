@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from loops.errors import UserError
+from loops.errors import NotFiniteError, UserError
 from loops.files import sync_folder
 from loops.history import EpochRecord, Live, Position
 from loops.parity import sha256_of_arrays
+from loops.states import local_path
 
 FORMAT = 1
 KEPT = 2
@@ -28,6 +29,7 @@ MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 PREFIX, PARTIAL = "step-", ".partial-"
 Identity = Mapping[str, Any]
+Resumptions = Sequence[Mapping[str, Any]]  # of the run so far: at which step, and what had changed
 
 
 class CheckpointError(UserError):
@@ -44,10 +46,16 @@ class Saved:
     environment: Mapping[str, Any]
     variables: list[list[Any]]
     state_sha256: str
+    resumed: Resumptions = ()
 
 
 def save(
-    folder: Path, live: Live, position: Position, identity: Identity, environment: Mapping[str, Any]
+    folder: Path,
+    live: Live,
+    position: Position,
+    identity: Identity,
+    environment: Mapping[str, Any],
+    resumed: Resumptions = (),
 ) -> Path:
     """Write a checkpoint into `folder` and drop all but the last KEPT.
 
@@ -56,7 +64,10 @@ def save(
 
     Raises:
         CheckpointError: it cannot be written; nothing partial is left.
+        NotFiniteError: a variable is no finite number, so that the next step's loss is none either.
     """
+    if not all(np.isfinite(array).all() for array in _arrays(live)):
+        raise NotFiniteError(position.step + 1)
     remove_partial(folder)
     final = folder / f"{PREFIX}{position.step:010}"
     partial = folder / f"{PARTIAL}{final.name}"
@@ -70,6 +81,7 @@ def save(
                 "position": asdict(position),
                 "identity": identity,
                 "environment": environment,
+                "resumed": resumed,
                 "variables": layout(live),
                 "state_sha256": sha256_of_arrays(_arrays(live)),
                 "files": {path.name: _sha256(path) for path in sorted(partial.iterdir())},
@@ -93,9 +105,21 @@ def save(
             f"{final}: the checkpoint of step {position.step} cannot be written ({reason}); it needs about "
             f"{needed} bytes. Make room, then go on with --resume {folder.parent.name}."
         ) from None
-    for old in sorted(folder.glob(f"{PREFIX}*"))[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    keep_last(folder, KEPT)
     return final
+
+
+def keep_last(folder: Path, count: int) -> None:
+    """Remove all but the last checkpoints, by step."""
+    for old in sorted(folder.glob(f"{PREFIX}*"))[:-count]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def set_aside_later(folder: Path, step: int) -> None:
+    """Rename what lies beyond `step` and was passed over as damaged, so that it is none of those kept."""
+    for path in folder.glob(f"{PREFIX}*"):
+        if path.name > f"{PREFIX}{step:010}":
+            path.rename(path.with_name(f"damaged-{path.name}"))
 
 
 def remove_partial(folder: Path) -> None:
@@ -157,6 +181,7 @@ def verify(folder: Path) -> Saved:
         manifest["environment"],
         manifest["variables"],
         manifest["state_sha256"],
+        manifest["resumed"],
     )
 
 
@@ -171,19 +196,24 @@ def restore(saved: Saved, live: Live) -> None:
         there = {tuple(map(str, variable)) for variable in saved.variables}
         ours = {tuple(map(str, variable)) for variable in here}
         odd = sorted(" ".join(variable) for variable in there ^ ours)
-        raise CheckpointError(f"{saved.folder}: other variables than this training's: {'; '.join(odd)}.")
+        what = "; ".join(odd) or "the same ones in another order"
+        raise CheckpointError(f"{saved.folder}: other variables than this training's: {what}.")
     _tensors(live).read(str(saved.folder / TENSORS)).assert_consumed()
     if sha256_of_arrays(_arrays(live)) != saved.state_sha256:
         raise CheckpointError(f"{saved.folder}: the values read are not those that were saved.")
 
 
 def layout(live: Live) -> list[list[Any]]:
-    """Name, shape and dtype of each variable in order, as JSON keeps them; names without Keras's counters."""
+    """Name (less the numbers that Keras counts up), shape and dtype of each variable, as JSON keeps them."""
     parts = (("weight", live.model.variables), ("slot", live.optimizer.variables), ("metric", live.metrics))
     return [
-        [f"{kind} {index}", list(variable.shape), np.dtype(_value(variable).dtype.as_numpy_dtype).name]
+        [
+            f"{kind} {local_path(variable)}",
+            list(variable.shape),
+            np.dtype(_value(variable).dtype.as_numpy_dtype).name,
+        ]
         for kind, variables in parts
-        for index, variable in enumerate(variables)
+        for variable in variables
     ]
 
 

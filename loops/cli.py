@@ -158,7 +158,9 @@ def _study(options: argparse.Namespace) -> int:
     images, where = _prepare(options)
     from loops.study import run_study
 
-    return run_study(images, _config(options), range(options.seeds), where, options.runs / "study")
+    return run_study(
+        images, _config(options), range(options.seeds), where, options.runs / "study", options.stop
+    )
 
 
 def _compare(options: argparse.Namespace) -> int:

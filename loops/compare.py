@@ -28,11 +28,11 @@ def train_and_print(
     outcomes = [_train_one(loop, data, config, device, runs, keeping) for loop in loops]
     if len(outcomes) == 1:
         return 0
-    first, last = ({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
-    write_difference(outcomes[-1].folder, first, last)
     states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
     found = differences(*states)
     print(f"\nverdict, {' against '.join(loops)}: {format_verdict(len(states[0]), found, device.name)}")
+    first, last = ({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
+    write_difference(outcomes[-1].folder, first, last)
     return 1 if found and device.kind == "cpu" else 0
 
 

@@ -1,20 +1,19 @@
 """The convolution stages as compiled loops over images: what pooling throws away is not multiplied.
 
-A stage is convolution 2×2, pooling 2×2, bias, ReLU. Pooling passes on the gradient of one place in four,
-ReLU most of those: backward multiplies only these, where a dense convolution multiplies all.
+A stage is convolution 2×2, pooling 2×2, bias, ReLU. Pooling passes on the gradient of one place in four:
+backward multiplies only these, where a dense convolution multiplies all.
 Arrays are float32 but for `chosen`, uint8: which of a window's four places was the largest, the first
 of equals. Features of the first stage carry the border of zeros, one row and column at the end, that
 SAME padding asks for.
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
-
-from loops.rows import ROW, add_weighted_row_pairs
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 SIDE = 14  # of the first stage's output; PADDED with its border
 PADDED = SIDE + 1
@@ -24,14 +23,105 @@ WINDOWS = (SIDE // 2) ** 2
 LINE = PADDED * CHANNELS  # floats a row of the padded map
 IMAGE = PADDED * LINE
 
+LANES = 16  # floats a vector: one register of AVX-512, two of AVX2
+ROW = 64  # floats a row: two neighbouring places of 32 channels
+VECTORS = ROW // LANES
+
 # Reassociation and fused multiply-adds, but NaN and infinity stay: a loss that is no number must show
 OPTIONS: dict[str, Any] = {
     "nogil": True,
-    "cache": os.access(Path(__file__).parent, os.W_OK),  # beside this file; compiling takes some seconds
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},
     "boundscheck": False,
     "error_model": "numpy",
 }
+
+
+def kernel(function: Any) -> Any:
+    """Compile at the first call; keep that beside this file or in the user's cache, if one may be written.
+
+    Numba looks at this file alone to see whether what it kept is still right, so all kernels stand here.
+    """
+    try:
+        return njit(**OPTIONS, cache=True)(function)
+    except RuntimeError:  # no place for a cache
+        return njit(**OPTIONS)(function)
+
+
+@intrinsic
+def add_weighted_row_pairs(
+    typingctx: Any,
+    totals: Any,
+    at: Any,
+    apart: Any,
+    rows: Any,
+    rows_apart: Any,
+    offsets: Any,
+    weights: Any,
+    first: Any,
+    last: Any,
+    step: Any,
+) -> Any:
+    """Add weights[u] · the pair of rows at offsets[u] to a pair of totals, for u in range(first, last, step).
+
+    A pair is ROW floats at an index and ROW floats `apart` from it. `totals`, `rows` and `weights` are flat
+    float32 arrays, `offsets` a flat int32 array. No bounds are checked.
+    """
+    whole = types.int64
+    signature = types.void(totals, whole, whole, rows, whole, offsets, weights, whole, whole, whole)
+    return signature, _generate
+
+
+def _generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    """The loop in LLVM's own language: the sums as phi nodes, a fused multiply-add each a row."""
+    totals, at, apart, rows, rows_apart, offsets, weights, first, last, step = (
+        cgutils.create_struct_proxy(kind)(context, builder, value).data
+        if isinstance(kind, types.Array)
+        else value
+        for kind, value in zip(signature.args, values, strict=True)
+    )
+    index, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), LANES)
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{LANES}f32"
+    )
+
+    def places(start: Any, base: Any, distance: Any) -> list[Any]:
+        pair = (base, builder.add(base, distance))
+        each = [builder.add(row, index(number * LANES)) for row in pair for number in range(VECTORS)]
+        return [builder.bitcast(builder.gep(start, [place]), vector.as_pointer()) for place in each]
+
+    before = builder.block
+    sums = [builder.load(place, align=4) for place in places(totals, at, apart)]
+    head, body, after = (builder.append_basic_block(name) for name in ("rows", "row", "sum"))
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    u = builder.phi(index)
+    u.add_incoming(first, before)
+    running = [builder.phi(vector) for _ in sums]
+    for phi, start in zip(running, sums, strict=True):
+        phi.add_incoming(start, before)
+    builder.cbranch(builder.icmp_signed("<", u, last), body, after)
+
+    builder.position_at_end(body)
+    weight = _splat(builder, vector, builder.load(builder.gep(weights, [u])))
+    row = builder.sext(builder.load(builder.gep(offsets, [u])), index)
+    for phi, place in zip(running, places(rows, row, rows_apart), strict=True):
+        phi.add_incoming(builder.call(fma, [weight, builder.load(place, align=4), phi]), body)
+    u.add_incoming(builder.add(u, step), body)
+    builder.branch(head)
+
+    builder.position_at_end(after)
+    for phi, place in zip(running, places(totals, at, apart), strict=True):
+        builder.store(phi, place, align=4)
+    return context.get_dummy_value()
+
+
+def _splat(builder: Any, vector: Any, value: Any) -> Any:
+    """A vector with `value` in each lane."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, lanes)
 
 
 @njit(inline="always")
@@ -64,7 +154,7 @@ def _patch(image: Any, i: int, j: int) -> Any:
     )
 
 
-@njit(**OPTIONS)
+@kernel
 def first_forward(
     images: Any, kernel: Any, bias: Any, features: Any, chosen: Any, start: int, stop: int
 ) -> None:
@@ -90,7 +180,7 @@ def first_forward(
                     place[channel] = index
 
 
-@njit(**OPTIONS)
+@kernel
 def first_backward(
     images: Any,
     features: Any,
@@ -122,7 +212,7 @@ def first_backward(
                     bias_gradient[channel] += value
 
 
-@njit(**OPTIONS)
+@kernel
 def second_forward(sums: Any, bias: Any, features: Any, chosen: Any, start: int, stop: int) -> None:
     """Convolution sums (n, 14, 14, 64) → pooled, biased, rectified (n, 7, 7, 64) and chosen of that shape."""
     for n in range(start, stop):
@@ -138,7 +228,7 @@ def second_forward(sums: Any, bias: Any, features: Any, chosen: Any, start: int,
                     place[f] = index
 
 
-@njit(**OPTIONS)
+@kernel
 def second_backward(
     inputs: Any,
     kernel: Any,

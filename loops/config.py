@@ -21,6 +21,12 @@ class TrainConfig:
     jit_compile: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "seed"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number")
+        for name in ("learning_rate", "adam_epsilon"):
+            if not isinstance(getattr(self, name), int | float):
+                raise ValueError(f"{name} must be a number")
         if min(self.epochs, self.batch_size) < 1:
             raise ValueError("epochs and batch_size must be at least 1")
         if not 0 <= self.seed < 2**32:

@@ -6,7 +6,7 @@ from typing import Any
 
 from loops.data import CLASS_NAMES
 from loops.errors import UserError
-from loops.resume import CONFIG, RESULT, read_json
+from loops.files import CONFIG, RESULT, read_json
 
 SCORES = ("test_accuracy", "test_loss", "f1_micro", "f1_macro")
 Result = Mapping[str, Any]

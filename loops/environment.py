@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ def describe(device: Device, *, jit_compile: bool) -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": numpy.__version__,
+        "numba": version("numba"),
+        "llvmlite": version("llvmlite"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "onednn": onednn_enabled(),

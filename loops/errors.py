@@ -5,8 +5,11 @@ class UserError(Exception):
     """An expected failure. Its text says what is wrong, in which file or option, and what to do."""
 
 
-class Stopped(Exception):  # noqa: N818 (it is no error)
-    """A signal asked for the end; its number decides the exit code."""
+class Stopped(BaseException):
+    """A signal asked for the end; its number decides the exit code.
+
+    Like KeyboardInterrupt it is no Exception: raised anywhere, it must pass all handlers of errors.
+    """
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)

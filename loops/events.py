@@ -31,7 +31,8 @@ class EventLog:
             )
             return
         self._written = set(points(folder))
-        self._writers = {part: tf.summary.create_file_writer(str(folder / part)) for part in PARTS}
+        with writing(folder):
+            self._writers = {part: tf.summary.create_file_writer(str(folder / part)) for part in PARTS}
 
     @property
     def name(self) -> str:
@@ -74,36 +75,37 @@ class EventLog:
         """Call `write` with the part's writer and the step in force, unless the point is there already."""
         if self._writers and (part, tag, step) not in self._written:
             self._written.add((part, tag, step))
-            with self._writers[part].as_default(step=step):
+            with writing(self._folder), self._writers[part].as_default(step=step):
                 write()
 
     def flush(self) -> None:
-        """Bring what was written to the disk.
-
-        Raises:
-            FileError: it cannot be written.
-        """
-        self._each("flush")
+        """Bring what was written to the disk."""
+        with writing(self._folder):
+            for writer in self._writers.values():
+                writer.flush()
 
     def close(self) -> None:
         """Write out what is buffered, as far as there is room: nothing rests on it any more."""
-        with contextlib.suppress(FileError):
-            self._each("close")
-
-    def _each(self, method: str) -> None:
-        try:
+        with contextlib.suppress(FileError), writing(self._folder):
             for writer in self._writers.values():
-                getattr(writer, method)()
-        except tf.errors.OpError as error:
-            reason = str(error).splitlines()[0]
-            raise FileError(f"{self._folder}: curves cannot be written ({reason}). Make room.") from None
+                writer.close()
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns what TensorFlow raises when it cannot write into a FileError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = str(error).splitlines()[0]
+        raise FileError(f"{folder}: TensorBoard's events cannot be written ({reason}). Make room.") from None
 
 
 def write_difference(folder: Path, fit: Mapping[int, Mapping[str, float]], other: Mapping[int, Any]) -> None:
     """Fit − other for each epoch's metrics, as a run of its own below the other's folder."""
     if not tensorboard_is_there():
         return
-    with tf.summary.create_file_writer(str(folder / "difference")).as_default():
+    with writing(folder), tf.summary.create_file_writer(str(folder / "difference")).as_default():
         for epoch, metrics in fit.items():
             for name, value in metrics.items():
                 tf.summary.scalar(f"difference_{name}", value - other[epoch][name], step=epoch)

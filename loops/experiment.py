@@ -1,7 +1,6 @@
 """One training from config to saved result: seed, model, loop, checkpoints, evaluation, run folder."""
 
 import math
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from loops import checkpoint, fast, fit, pages, runs, tape
-from loops.checkpoint import PREFIX, Saved
+from loops.checkpoint import Saved
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
@@ -21,9 +20,9 @@ from loops.errors import NotFiniteError, Stopped, UserError
 from loops.evaluate import Evaluation, evaluate
 from loops.events import tensorboard_is_there
 from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
-from loops.parity import weights_sha256
 from loops.profile import Profile
-from loops.resume import is_done, read_result
+from loops.result import describe_result
+from loops.resume import is_done
 from loops.runs import Run
 from loops.saver import FOLDER, Saver, changes
 from loops.signals import StopRequest
@@ -94,37 +93,56 @@ def run_experiment(
         raise Stopped(stop.number, f"stopped before {loop} was trained")
     images, resumed = len(data.train), keeping.resume
     run = Run(resumed, config, images) if resumed else runs.create(folder, loop, config, images)
-    environment = describe(device, jit_compile=config.jit_compile)
-    facts: dict[str, Any] = {"loop": loop, "seed": config.seed}
     try:
-        saved = checkpoint.latest(run.folder / FOLDER, _warn) if resumed else None
-        if resumed:
-            facts["resumed"] = _resumed(run.folder, saved, environment)
-        saver = Saver(
-            run.folder,
-            {"loop": loop, **asdict(config), "images": images, "optimizer": "adam"},
-            environment,
-            steps_per_epoch=config.steps_per_epoch(images),
-            every=keeping.every,
-            saved=saved,
-            stop=stop,
-        )
-        training = _Training(loop, data, config, run, keeping, environment)
-        model, history, evaluation = training.run_to_the_end(on_step, on_epoch, saver)
-        result = _result(facts, data, config, device, environment, model, history, evaluation)
-        run.save(result)
-        training.show_result(result, model, evaluation)
-    except BaseException as error:
-        if not is_done(run.folder):
-            stopped = isinstance(error, Stopped | KeyboardInterrupt)
-            status = "interrupted" if stopped else "failed"
+        environment = describe(device, jit_compile=config.jit_compile)
+        facts, saver = _prepare(run, loop, config, images, environment, keeping, stop)
+        try:
+            training = _Training(loop, data, config, run, keeping, environment)
+            model, history, evaluation = training.run_to_the_end(on_step, on_epoch, saver, stop)
+            result = describe_result(facts, data, config, device, environment, model, history, evaluation)
+            run.save(result)
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "interrupted"
             _save_failed(run, {"status": status, **facts, "reason": str(error)})
-        raise
+            raise
+        finally:
+            stop.polite = False
+        training.show_result(result, model, evaluation)
     finally:
-        stop.polite = False
         run.close()
-    _keep_last(run.folder / FOLDER)
+    checkpoint.keep_last(run.folder / FOLDER, 1)  # the others are of no use any more
     return Outcome(model, history, evaluation, run.folder)
+
+
+def _prepare(
+    run: Run,
+    loop: str,
+    config: TrainConfig,
+    images: int,
+    environment: Mapping[str, Any],
+    keeping: Keeping,
+    stop: StopRequest,
+) -> tuple[dict[str, Any], Saver]:
+    """What is known of a run before it trains, and its saver; refuses what cannot go on, changing nothing."""
+    facts: dict[str, Any] = {"loop": loop, "seed": config.seed}
+    saved = None
+    if keeping.resume:
+        if is_done(run.folder):
+            raise TrainingError(f"{run.folder}: this run is done; result.json holds its scores.")
+        saved = checkpoint.latest(run.folder / FOLDER, _warn)
+        facts["resumed"] = _resumed(run.folder, saved, environment)
+    saver = Saver(
+        run.folder,
+        {"loop": loop, **asdict(config), "images": images, "optimizer": "adam"},
+        environment,
+        steps_per_epoch=config.steps_per_epoch(images),
+        epochs=config.epochs,
+        every=keeping.every,
+        saved=saved,
+        stop=stop,
+        resumed=facts.get("resumed", ()),
+    )
+    return facts, saver
 
 
 class _Training:
@@ -144,7 +162,7 @@ class _Training:
         self._steps = config.steps_per_epoch(len(data.train))
 
     def run_to_the_end(
-        self, on_step: OnStep, on_epoch: OnEpoch, saver: Saver
+        self, on_step: OnStep, on_epoch: OnEpoch, saver: Saver, stop: StopRequest
     ) -> tuple[FashionCNN, History, Evaluation]:
         """Train a fresh model, or from where the saver begins, and evaluate it."""
         loop, config, folder = self._loop, self._config, self._run.folder
@@ -159,6 +177,9 @@ class _Training:
         try:
             on_step = profile.on_step if profile else on_step
             history = LOOPS[loop](model, self._data, config, on_step, log_and_report, keeper=saver)
+            stop.polite = False  # from here on nobody looks: a signal ends it where it is, all steps saved
+            if stop.number is not None:
+                raise Stopped(stop.number, f"stopped after the last step; go on with --resume {folder.name}")
             return model, history, evaluate(model, self._data.test)
         except NotFiniteError as error:
             raise TrainingError(
@@ -166,7 +187,9 @@ class _Training:
                 f"Lower --learning-rate ({config.learning_rate:g}); {folder} is marked as failed, its last "
                 "checkpoint is from before."
             ) from None
-        except tf.errors.ResourceExhaustedError:
+        except tf.errors.OpError as error:
+            if not _memory_is_short(error):
+                raise
             raise TrainingError(
                 f"{loop}: out of memory at --batch-size {config.batch_size}. Try --batch-size "
                 f"{max(1, config.batch_size // 2)}."
@@ -201,7 +224,7 @@ class _Training:
         pages.log_pages(self._run.events, model, evaluation, self._data.train, self._data.test, epoch)
 
 
-def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The record of all resumptions of a run, this one included; warns of what has changed."""
     if saved is None:
         _warn(f"{folder}: no checkpoint was made yet; the training starts at its first step.")
@@ -211,7 +234,7 @@ def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) 
         _warn(
             f"the environment has changed since the checkpoint: {what}. Bit-identical is no longer claimed."
         )
-    before = read_result(folder).get("resumed", [])
+    before = list(saved.resumed) if saved else []
     return [*before, {"step": saved.position.step if saved else 0, "changed": changed}]
 
 
@@ -223,49 +246,12 @@ def _save_failed(run: Run, result: Mapping[str, Any]) -> None:
         _warn(str(error))
 
 
-def _keep_last(folder: Path) -> None:
-    """Of a finished run's checkpoints, only the last is of use."""
-    for old in sorted(folder.glob(f"{PREFIX}*"))[:-1]:
-        shutil.rmtree(old, ignore_errors=True)
+def _memory_is_short(error: tf.errors.OpError) -> bool:
+    """TensorFlow says so by class, but of a GPU that is full already only by text."""
+    words = ("out of memory", "OOM", "Dst tensor is not initialized")
+    short = isinstance(error, tf.errors.ResourceExhaustedError)
+    return short or any(word in str(error) for word in words)
 
 
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
-
-
-def _result(
-    facts: Mapping[str, Any],
-    data: FashionMnist,
-    config: TrainConfig,
-    device: Device,
-    environment: Mapping[str, Any],
-    model: FashionCNN,
-    history: History,
-    evaluation: Evaluation,
-) -> dict[str, Any]:
-    return {
-        "status": "done",
-        **facts,
-        "device": device.kind,
-        "device_name": device.name,
-        "epochs": config.epochs,
-        "batch_size": config.batch_size,
-        "params": model.count_params(),
-        "train_seconds": history.train_seconds,
-        "images_per_second": config.epochs * len(data.train) / history.train_seconds,
-        **_scores(evaluation),
-        "weights_sha256": weights_sha256(model),
-        "bit_identical_claimed": not any(each["changed"] for each in facts.get("resumed", [])),
-        "history": [asdict(record) for record in history.epochs],
-        "environment": environment,
-    }
-
-
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "test_loss": evaluation.loss,
-        "test_accuracy": evaluation.accuracy,
-        "f1_micro": evaluation.f1_micro,
-        "f1_macro": evaluation.f1_macro,
-        "confusion": evaluation.confusion.tolist(),
-    }

@@ -20,6 +20,7 @@ from loops.history import (
     Position,
     ignore_epoch,
     ignore_step,
+    keep,
 )
 from loops.rungs import Rung, best_rung, loss_and_gradients
 from loops.tape import RunningMetrics, make_test_step, validate
@@ -70,7 +71,7 @@ def train(
             step += count
             on_step(step, running.read)
             if step % steps:
-                keeper.keep(Position(step, at.epochs, time.perf_counter() - started))
+                started += keep(keeper, Position(step, at.epochs, time.perf_counter() - started))
         if steps > full:
             run_rest(order)
             on_step((epoch + 1) * steps, running.read)
@@ -79,7 +80,7 @@ def train(
         record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
         on_epoch(record)
         at = Position((epoch + 1) * steps, (*at.epochs, record))
-        keeper.keep(at)
+        keep(keeper, at)
     return History(at.epochs, optimizer)
 
 

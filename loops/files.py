@@ -10,7 +10,7 @@ from typing import Any
 
 from loops.errors import UserError
 
-LOCK = "lock"
+CONFIG, RESULT, LOCK = "config.json", "result.json", "lock"  # in a run's folder
 
 
 class FileError(UserError):
@@ -27,6 +27,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_whole(path, text.encode())
 
 
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write to a temporary file, to the disk, and only then under its name.
 
@@ -40,6 +49,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -66,13 +76,15 @@ class FolderLock:
         Raises:
             FileError: another process has it; the message names its PID.
         """
-        path = folder / LOCK
         try:
-            self._file = path.open("a+", encoding="ascii")
+            self._file = (folder / LOCK).open("a+", encoding="ascii")
+            self._take(folder)
         except OSError as error:
             raise FileError(
-                f"{folder}: cannot be written ({error.strerror}). Choose a folder you may write to."
+                f"{folder}: cannot be locked ({error.strerror}). Make room or choose a folder of your own."
             ) from None
+
+    def _take(self, folder: Path) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,6 +20,7 @@ from loops.history import (
     Position,
     ignore_epoch,
     ignore_step,
+    keep,
 )
 from model import CLASSES
 
@@ -52,6 +53,8 @@ def train(
             callbacks=[recorder],
             verbose=0,
         )
+    if keeper and not recorder.begun:  # all steps were done when it was saved
+        keeper.begin(_live(model))
     return History(tuple(recorder.records), model.optimizer)
 
 
@@ -64,7 +67,7 @@ class _Recorder(tf.keras.callbacks.Callback):
         self.step = keeper.start.step
         self._on_step, self._on_epoch, self._keeper = on_step, on_epoch, keeper
         self._steps_per_epoch = steps_per_epoch
-        self._begun = False
+        self.begun = False
         self._started = self._train_seconds = 0.0
 
     def stretches(self, epochs: int) -> list[tuple[int, int, int]]:
@@ -76,8 +79,8 @@ class _Recorder(tf.keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Metrics | None = None) -> None:
         spent = 0.0
-        if not self._begun:  # fit() has reset its metrics by now
-            self._begun = True
+        if not self.begun:  # fit() has reset its metrics by now
+            self.begun = True
             self._keeper.begin(_live(self.model))
             if self.step % self._steps_per_epoch == 0:
                 self.model.reset_metrics()  # what was restored is the last validation's
@@ -91,13 +94,14 @@ class _Recorder(tf.keras.callbacks.Callback):
             raise NotFiniteError(self.step)
         self._on_step(self.step, lambda: dict(logs or {}))
         if self.step % self._steps_per_epoch:
-            self._keeper.keep(Position(self.step, tuple(self.records), self._train_seconds))
+            position = Position(self.step, tuple(self.records), self._train_seconds)
+            self._started += keep(self._keeper, position)
 
     def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
         record = EpochRecord(epoch, dict(logs or {}), self._train_seconds)
         self.records.append(record)
         self._on_epoch(record)
-        self._keeper.keep(Position(self.step, tuple(self.records)))
+        keep(self._keeper, Position(self.step, tuple(self.records)))
 
 
 def _live(model: tf.keras.Model) -> Live:

@@ -1,5 +1,6 @@
 """What a loop reports and returns, and how it is followed while it trains: one way for all loops."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +81,13 @@ class Keeper:
 
     def keep(self, position: Position) -> None:
         """The variables now hold the state at `position`."""
+
+
+def keep(keeper: Keeper, position: Position) -> float:
+    """Let the keeper keep; returns the seconds it took, which are none of training."""
+    started = time.perf_counter()
+    keeper.keep(position)
+    return time.perf_counter() - started
 
 
 def ignore_step(step: int, read_metrics: Callable[[], Metrics]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from loops.config import TrainConfig
 from loops.errors import UserError
-
-CONFIG, RESULT = "config.json", "result.json"
+from loops.files import CONFIG, RESULT, read_json
 
 
 class ResumeError(UserError):
@@ -68,12 +67,3 @@ def _read_config(folder: Path) -> tuple[str, TrainConfig]:
 def read_result(folder: Path) -> Mapping[str, Any]:
     """What result.json says; nothing where there is none that can be read."""
     return read_json(folder / RESULT)
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """The object in a JSON file; an empty one where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -84,7 +84,7 @@ POOL_FIRST = Rung(
 )
 STAGES = Rung(
     "compiled stages",
-    "backward multiplies only what pooling and ReLU let through; the first stage's full map is never stored",
+    "backward multiplies only what pooling let through; the first stage's full map is never stored",
     by_stages,
     cpu_only=True,
     ulps=128,

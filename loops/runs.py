@@ -10,12 +10,11 @@ from typing import Any
 from loops.config import TrainConfig
 from loops.errors import UserError
 from loops.events import EventLog
-from loops.files import FileError, FolderLock, write_json
-from loops.resume import CONFIG, RESULT
+from loops.files import CONFIG, RESULT, FileError, FolderLock, write_json
 
 
 class RunError(UserError):
-    """A run folder that cannot be made, found or read."""
+    """A run folder that cannot be made."""
 
 
 class Run:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loops import checkpoint
-from loops.checkpoint import CheckpointError, Identity, Saved
+from loops.checkpoint import CheckpointError, Identity, Resumptions, Saved
 from loops.errors import Stopped
 from loops.history import Keeper, Live, Position
 from loops.signals import StopRequest
@@ -15,12 +15,12 @@ FOLDER = "checkpoints"  # in a run's folder
 # Of the environment: what bit-identical is claimed for; a run resumed under another drops the claim
 CLAIMED = (
     *("tensorflow", "keras", "numpy", "onednn", "threads_intra_op", "threads_inter_op"),
-    *("op_determinism", "xla", "tf32", "cpu", "gpu"),
+    *("op_determinism", "xla", "tf32", "cpu", "gpu", "numba", "llvmlite", "commit"),
 )
 
 
 class Saver(Keeper):
-    """Keeps checkpoints of one run: every `every` steps, or at each epoch's end."""
+    """Keeps checkpoints of one run: every `every` steps, or at each epoch's end, and at the last step."""
 
     def __init__(
         self,
@@ -29,9 +29,11 @@ class Saver(Keeper):
         environment: Mapping[str, Any],
         *,
         steps_per_epoch: int,
+        epochs: int,
         every: int | None = None,
         saved: Saved | None = None,
         stop: StopRequest | None = None,
+        resumed: Resumptions = (),
     ) -> None:
         """`saved` is the checkpoint to go on from.
 
@@ -42,7 +44,8 @@ class Saver(Keeper):
             _refuse_another(saved, identity)
         self.start = saved.position if saved else Position()
         self._run, self._identity, self._environment = run, identity, environment
-        self._every = every or steps_per_epoch
+        self._every, self._last = every or steps_per_epoch, epochs * steps_per_epoch
+        self._resumed = resumed
         self._saved, self._stop = saved, stop or StopRequest()
 
     def begin(self, live: Live) -> None:
@@ -50,6 +53,7 @@ class Saver(Keeper):
         self._live = live
         if self._saved:
             checkpoint.restore(self._saved, live)
+            checkpoint.set_aside_later(self._run / FOLDER, self.start.step)
         checkpoint.remove_partial(self._run / FOLDER)
         self._stop.polite = True
 
@@ -60,9 +64,10 @@ class Saver(Keeper):
     def keep(self, position: Position) -> None:
         """Save where it is due, and where a signal asks for the end."""
         stopping = self._stop.number
-        if position.step % self._every == 0 or stopping is not None:
+        if position.step % self._every == 0 or position.step == self._last or stopping is not None:
             self._live.check()
-            checkpoint.save(self._run / FOLDER, self._live, position, self._identity, self._environment)
+            kept = self._live, position, self._identity, self._environment, self._resumed
+            checkpoint.save(self._run / FOLDER, *kept)
         if stopping is not None:
             name = signal.Signals(stopping).name
             raise Stopped(

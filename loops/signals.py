@@ -1,4 +1,8 @@
-"""SIGINT and SIGTERM: the first asks a training to stop at its next step, the second leaves at once."""
+"""SIGINT and SIGTERM: the first asks a training to stop at its next step, the second leaves.
+
+Python hears of a signal between two of its own instructions, so a loop that runs many steps in one call
+stops after these.
+"""
 
 import os
 import signal

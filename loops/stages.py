@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from loops import compiled
-from loops.compiled import CHANNELS, FILTERS, PADDED, SIDE
-from loops.rows import ROW
+from loops.compiled import CHANNELS, FILTERS, PADDED, ROW, SIDE
 from loops.states import Array
 
 ALIGNMENT = 64  # bytes: a cache line, and what lets TensorFlow take an array over without a copy

@@ -73,7 +73,7 @@ def snapshot(
 
 def local_path(variable: Any) -> str:
     """A variable's path without the numbers that Keras counts up: dense_3/kernel → dense/kernel."""
-    return re.sub(r"_\d+(?=[/_]|$)", "", str(variable.path))
+    return re.sub(r"_\d+(?=[/_]|$)", "", str(getattr(variable, "path", variable.name)))
 
 
 def _array(variable: Any) -> Array:

@@ -1,15 +1,17 @@
 """Accuracy as a distribution: all loops over many seeds, resumable, as text, CSV and a plot."""
 
 import csv
+import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loops.checkpoint import PREFIX
 from loops.config import TrainConfig
 from loops.console import EpochBars
 from loops.contrast import class_f1
@@ -17,8 +19,11 @@ from loops.data import CLASS_NAMES, FashionMnist
 from loops.device import Device
 from loops.environment import describe
 from loops.equivalence import tost
-from loops.experiment import LOOPS, run_experiment
+from loops.experiment import LOOPS, Keeping, run_experiment
+from loops.files import read_json, write_whole
+from loops.resume import is_done
 from loops.saver import FOLDER as CHECKPOINTS
+from loops.signals import StopRequest
 
 POST_ACCURACY = 0.8862  # the blog post's one run
 MARGIN = 0.005  # of accuracy, fixed before any run: about one standard deviation over seeds
@@ -26,7 +31,12 @@ Result = Mapping[str, Any]
 
 
 def run_study(
-    data: FashionMnist, config: TrainConfig, seeds: Sequence[int], device: Device, folder: Path
+    data: FashionMnist,
+    config: TrainConfig,
+    seeds: Sequence[int],
+    device: Device,
+    folder: Path,
+    stop: StopRequest | None = None,
 ) -> int:
     """Train by each loop for each seed, skipping what `folder` already holds; print and save the outcome."""
     results: list[Result] = []
@@ -36,7 +46,7 @@ def run_study(
             found = find_result(folder, loop, own, device)
             if found is None:
                 print(f"seed {seed}, {loop}")
-                _train(loop, data, own, device, folder)
+                _train(loop, data, own, device, folder, stop)
                 found = find_result(folder, loop, own, device)
             assert found is not None
             results.append(found)
@@ -45,10 +55,13 @@ def run_study(
     return 0
 
 
-def _train(loop: str, data: FashionMnist, config: TrainConfig, device: Device, folder: Path) -> None:
+def _train(
+    loop: str, data: FashionMnist, config: TrainConfig, device: Device, folder: Path, stop: StopRequest | None
+) -> None:
+    keeping = Keeping(resume=find_unfinished(folder, loop, config), stop=stop)
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
-        outcome = run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch)
+        outcome = run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch, keeping)
         shutil.rmtree(outcome.folder / CHECKPOINTS)  # of many runs, what the summary needs is enough
     finally:
         bars.close()
@@ -67,6 +80,16 @@ def find_result(folder: Path, loop: str, config: TrainConfig, device: Device) ->
         same = tuple(settings.get(key) for key in keys) == wanted and settings.get("loop") == loop
         if same and result.get("status") == "done" and _made_here(result, device):
             return result
+    return None
+
+
+def find_unfinished(folder: Path, loop: str, config: TrainConfig) -> Path | None:
+    """A run of this loop and config that was stopped or killed, and has checkpoints to go on from."""
+    for path in sorted(folder.glob(f"*-{loop}-seed{config.seed}*/{CHECKPOINTS}")):
+        run = path.parent
+        same = read_json(run / "config.json") == {"loop": loop, **asdict(config)}
+        if same and not is_done(run) and any(path.glob(f"{PREFIX}*")):
+            return run
     return None
 
 
@@ -134,12 +157,13 @@ def write_csv(results: Sequence[Result], path: Path) -> Path:
         "f1_macro",
         "weights_sha256",
     )
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*keys, *(f"f1 {name}" for name in CLASS_NAMES)])
-        for result in results:
-            scores = [f"{value:.4f}" for value in class_f1(result["confusion"])]
-            writer.writerow([*(result[key] for key in keys), *scores])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*keys, *(f"f1 {name}" for name in CLASS_NAMES)])
+    for result in results:
+        scores = [f"{value:.4f}" for value in class_f1(result["confusion"])]
+        writer.writerow([*(result[key] for key in keys), *scores])
+    write_whole(path, text.getvalue().encode())
     return path
 
 
@@ -169,8 +193,10 @@ def draw(results: Sequence[Result], path: Path) -> Path:
     )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
-    figure.savefig(path, dpi=110)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=110, format="png")
     plt.close(figure)
+    write_whole(path, picture.getvalue())
     return path
 
 

@@ -20,6 +20,7 @@ from loops.history import (
     Position,
     ignore_epoch,
     ignore_step,
+    keep,
 )
 
 Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
@@ -53,13 +54,13 @@ def train(
             train_step(*next(batches))
             on_step(step, running.read)
             if step % steps:
-                keeper.keep(Position(step, at.epochs, time.perf_counter() - started))
+                started += keep(keeper, Position(step, at.epochs, time.perf_counter() - started))
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
         record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
         on_epoch(record)
         at = Position((epoch + 1) * steps, (*at.epochs, record))
-        keeper.keep(at)
+        keep(keeper, at)
     return History(at.epochs, optimizer)
 
 

@@ -63,7 +63,7 @@ def metrics_of(result: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("after", [1, 4, 5, 7])
+@pytest.mark.parametrize("after", [1, 4, 5, 7, 10])
 def test_stopped_run_goes_on_to_the_bits_of_an_uninterrupted_one(
     loop: str, after: int, small: FashionMnist, tmp_path: Path
 ) -> None:
@@ -237,6 +237,9 @@ def test_loss_that_stops_being_a_number_names_the_same_step_in_every_loop(
         step = int(messages[-1].split()[-1])
         assert names(folder)[-1] == f"step-{step - 1:010}"  # the last good one
         assert checkpoint.latest(folder / FOLDER, pytest.fail)
+        saved = tf.train.load_checkpoint(str(folder / FOLDER / names(folder)[-1] / "state"))
+        values = [saved.get_tensor(name) for name in saved.get_variable_to_shape_map() if "VALUE" in name]
+        assert all(np.isfinite(value).all() for value in values)
     assert messages[0] == messages[1] == messages[2]
     assert messages[0].startswith(", seed 5: the loss is no finite number at step ")
 
@@ -327,3 +330,51 @@ def test_restored_values_are_checked_against_the_state_that_was_saved(tmp_path: 
     assert found
     with pytest.raises(CheckpointError, match="not those that were saved"):
         checkpoint.restore(replace(found, state_sha256="0"), live)
+
+
+def test_environment_that_changed_once_is_remembered_over_later_resumptions(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stopped_run("tape", small, tmp_path, after=2)
+    describe = environment.describe
+    monkeypatch.setattr(experiment, "describe", lambda *a, **more: describe(*a, **more) | {"numba": "other"})
+    stop = StopRequest()
+
+    def stop_at_four(step: int, read: object) -> None:
+        stop.number = signal.SIGTERM if step >= 4 else None
+
+    with pytest.raises(Stopped):
+        train("tape", small, tmp_path, Keeping(resume=folder, stop=stop), on_step=stop_at_four)
+    result = result_of(train("tape", small, tmp_path, Keeping(resume=folder)).folder)
+    assert [each["step"] for each in result["resumed"]] == [2, 4]
+    assert result["resumed"][1]["changed"] == {}
+    assert not result["bit_identical_claimed"]
+
+
+def test_refused_resume_changes_nothing(small: FashionMnist, tmp_path: Path) -> None:
+    folder = stopped_run("tape", small, tmp_path, after=4)
+    before = (folder / "result.json").read_bytes()
+    with pytest.raises(CheckpointError, match="seed is 5 there, 6 here"):
+        train("tape", small, tmp_path, Keeping(resume=folder), replace(CONFIG, seed=6))
+    assert (folder / "result.json").read_bytes() == before
+    train("tape", small, tmp_path, Keeping(resume=folder))
+    done = (folder / "result.json").read_bytes()
+    with pytest.raises(TrainingError, match="this run is done"):
+        train("tape", small, tmp_path, Keeping(resume=folder))
+    assert (folder / "result.json").read_bytes() == done
+
+
+def test_last_step_is_always_saved_and_a_damaged_later_one_does_not_count(
+    small: FashionMnist, tmp_path: Path
+) -> None:
+    folder = stopped_run("tape", small, tmp_path, after=7, every=3)
+    assert names(folder) == ["step-0000000006", "step-0000000007"]
+    (folder / FOLDER / "step-0000000007" / "state.index").write_bytes(b"")
+    train("tape", small, tmp_path, Keeping(resume=folder, every=100))
+    assert names(folder) == ["damaged-step-0000000007", "step-0000000010"]
+
+
+def test_stop_passes_handlers_of_errors() -> None:
+    layer = tf.keras.layers.Lambda(lambda x: os.kill(os.getpid(), signal.SIGTERM))
+    with StopRequest(), pytest.raises(Stopped):
+        layer(tf.zeros((1, 1)))

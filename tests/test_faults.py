@@ -68,19 +68,30 @@ def result_of(folder: Path) -> dict[str, Any]:
     return found
 
 
+def note_fault(folder: Path, expected: str) -> None:
+    """Count a fault, and whether the run's result was lost to it."""
+    same = result_of(folder).get("weights_sha256") == expected
+    count(**{"faults injected": 1, "results lost": int(not same)})
+    assert same
+
+
 def wait_for_training(runs: Path, process: "subprocess.Popen[str]") -> None:
-    while process.poll() is None and not any(runs.glob(f"*/{FOLDER}/*")):
+    wait_for(runs, f"*/{FOLDER}/*", process)
+
+
+def wait_for(runs: Path, pattern: str, process: "subprocess.Popen[str]") -> None:
+    while process.poll() is None and not any(runs.glob(pattern)):
         time.sleep(0.005)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
-    """Of an uninterrupted run of each loop: the weights' hash, seconds from the first checkpoint on."""
+    """Of an uninterrupted run of each loop: the weights' hash, seconds from the run's folder to the end."""
     found = {}
     for loop in LOOPS:
         runs = tmp_path_factory.mktemp(f"whole-{loop}")
         process = start(loop, runs)
-        wait_for_training(runs, process)
+        wait_for(runs, "*/config.json", process)
         began = time.monotonic()
         code, errors = finish(process)
         assert code == 0, errors
@@ -94,12 +105,12 @@ def test_killed_at_random_moments_it_ends_at_the_same_bits(
 ) -> None:
     expected, seconds = whole[loop]
     dice = random.Random(loop)
-    delays = [dice.uniform(0, 0.9 * seconds) for _ in range(kills)]
+    delays = [dice.uniform(0, seconds) for _ in range(kills)]
 
     def kill_and_resume(number: int) -> tuple[bool, bool]:
         runs = tmp_path / str(number)
         process = start(loop, runs)
-        wait_for_training(runs, process)
+        wait_for(runs, "*/config.json", process)
         time.sleep(delays[number])
         process.kill()
         finish(process)
@@ -138,8 +149,7 @@ def test_signal_ends_with_its_code_and_the_run_goes_on_to_the_same_bits(
     assert f"--resume {folder.name}" in errors
     assert result_of(folder)["status"] == "interrupted"
     assert resume(loop, tmp_path, folder.name)[0] == 0
-    assert result_of(folder)["weights_sha256"] == whole[loop][0]
-    count(**{"faults injected": 1, "results lost": 0})
+    note_fault(folder, whole[loop][0])
 
 
 def test_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
@@ -169,8 +179,7 @@ def test_second_process_on_a_run_leaves_and_names_the_first(
     assert code == 1
     assert f"belongs to process {first.pid}" in errors
     assert finish(first)[0] == 0
-    assert result_of(the_run(tmp_path))["weights_sha256"] == whole["tape"][0]
-    count(**{"faults injected": 1, "results lost": 0})
+    note_fault(the_run(tmp_path), whole["tape"][0])
 
 
 @contextlib.contextmanager
@@ -194,8 +203,7 @@ def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
         earlier = disk / "earlier.json"
         earlier.write_text('{"accuracy": 1}')
         process = start(loop, disk / "runs")
-        while process.poll() is None and not any((disk / "runs").glob(f"*/{FOLDER}/{checkpoint.PREFIX}*")):
-            time.sleep(0.005)
+        wait_for(disk / "runs", f"*/{FOLDER}/{checkpoint.PREFIX}*", process)
         with (disk / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
             while True:  # somebody else fills the disk
                 ballast.write(bytes(2**16))
@@ -212,8 +220,7 @@ def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
         (disk / "ballast").unlink()
         code, errors = resume(loop, disk / "runs", folder.name)
         assert code == 0, errors
-        assert result_of(folder)["weights_sha256"] == whole[loop][0]
-    count(**{"faults injected": 1, "results lost": 0})
+        note_fault(folder, whole[loop][0])
 
 
 def test_folder_without_rights_is_refused_before_training(tmp_path: Path) -> None:
@@ -236,7 +243,7 @@ def test_folder_without_rights_is_refused_before_training(tmp_path: Path) -> Non
     assert done.returncode == 1, done.stderr
     assert f"--runs {runs}: cannot be written (Permission denied)" in done.stderr
     assert "Traceback" not in done.stderr
-    count(**{"faults injected": 1, "results lost": 0})
+    count(**{"faults injected": 1})
 
 
 @pytest.fixture(scope="module")
@@ -260,12 +267,13 @@ def test_damaged_checkpoint_is_always_detected(data: st.DataObject, saved: Path)
     path = data.draw(st.sampled_from(sorted(folder.iterdir())))
     raw = path.read_bytes()
     path.write_bytes(damaged(data, raw))
+    count(**{"damaged files tried": 1})
     try:
         with pytest.raises(checkpoint.CheckpointError):
             checkpoint.verify(folder)
     finally:
         path.write_bytes(raw)
-    count(**{"damaged files tried": 1, "damaged files detected": 1})
+    count(**{"damaged files detected": 1})
 
 
 @EXAMPLES
@@ -276,6 +284,7 @@ def test_damaged_data_file_is_refused_or_holds_the_official_contents(
     spec = data.draw(st.sampled_from([FILES["train_labels"], FILES["test_labels"], FILES["test_images"]]))
     path = tmp_path / spec.name
     path.write_bytes(damaged(data, (EMBEDDED / spec.name).read_bytes()))
+    count(**{"damaged files tried": 1})
     try:
         array = read_idx(path, spec)
     except DataError as refusal:
@@ -286,7 +295,7 @@ def test_damaged_data_file_is_refused_or_holds_the_official_contents(
         count(**{"damaged files whose contents are intact all the same": 1})
         return
     assert named
-    count(**{"damaged files tried": 1, "damaged files detected": 1})
+    count(**{"damaged files detected": 1})
 
 
 FILES, EMBEDDED, read_idx = data.FILES, data.EMBEDDED, data.read_idx
@@ -317,4 +326,4 @@ def test_config_that_is_damaged_is_refused(tmp_path: Path, saved: Path) -> None:
     assert code == 1
     assert "config.json: unreadable" in errors
     assert "Traceback" not in errors
-    count(**{"faults injected": 1, "results lost": 0})
+    count(**{"faults injected": 1})

@@ -187,7 +187,7 @@ def test_loss_that_is_no_number_ends_the_run_with_a_message(
     model.classifier.bias.assign(np.full(10, np.nan))
     monkeypatch.setattr(experiment, "new_model", lambda seed: model)
     config = TrainConfig(epochs=2, batch_size=60)
-    with pytest.raises(TrainingError, match=f"{loop}, seed 0: the loss is no longer finite in epoch"):
+    with pytest.raises(TrainingError, match=f"{loop}, seed 0: the loss is no finite number at step 1"):
         run_experiment(loop, small, config, CPU, tmp_path)
     (result,) = tmp_path.glob("*/result.json")
     assert json.loads(result.read_text())["status"] == "failed"
