@@ -11,9 +11,10 @@ import tensorflow as tf
 from bench.plots import write_plots
 from bench.tables import Row
 from loops.events import tensorboard_is_there, writing
+from loops.pages import BENCH_HPARAMS, BENCH_METRICS, write_hparams_columns
 
-HPARAMS = ("kind", "arm", "device", "batch_size")
-METRICS = {"bench_ms_per_step": "ms_per_step", "ratio_to_reference": "ratio"}
+HPARAMS = (*BENCH_HPARAMS, "device", "batch_size")
+METRICS = dict(zip(BENCH_METRICS, ("ms_per_step", "ratio"), strict=True))
 
 
 def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
@@ -41,7 +42,7 @@ def _write_row(row: Row, board: Path) -> None:
     settings = {name: row[name] for name in HPARAMS}
     name = re.sub(r"[^\w=.-]+", "-", "-".join(map(str, settings.values())))
     with tf.summary.create_file_writer(str(board / name)).as_default(step=0):
-        api.hparams_config([api.HParam(key) for key in HPARAMS], [api.Metric(key) for key in METRICS])
+        write_hparams_columns()
         api.hparams(settings, trial_id=name)
         for tag, key in METRICS.items():
             tf.summary.scalar(tag, row[key])

@@ -16,6 +16,8 @@ THRESHOLDS = 101  # of a PR curve
 GRADIENT_IMAGES = 300
 HPARAMS = ("loop", "device", "batch_size", "learning_rate", "seed", "xla", "threads")
 METRICS = ("test_accuracy", "f1_micro", "f1_macro", "final_ms_per_step", "total_seconds")
+BENCH_HPARAMS = ("kind", "arm")  # of the bench's rows, beside device and batch_size
+BENCH_METRICS = ("bench_ms_per_step", "ratio_to_reference")
 CHARTS = (
     ("fit and tape: loss", ["^epoch_loss$"]),
     ("fit and tape: accuracy", ["^epoch_accuracy$"]),
@@ -77,11 +79,18 @@ def log_result(log: EventLog, result: Mapping[str, Any], learning_rate: float, s
         "final_ms_per_step": 1000 * result["train_seconds"] / steps,
         "total_seconds": result["train_seconds"],
     }
-    columns = [api.HParam(name) for name in HPARAMS], [api.Metric(name) for name in METRICS]
-    log.once(ROOT, "_hparams_/experiment", 0, lambda: api.hparams_config(*columns))
+    log.once(ROOT, "_hparams_/experiment", 0, write_hparams_columns)
     log.once(ROOT, "_hparams_/session_start_info", 0, lambda: api.hparams(row, trial_id=log.name))
     for name, value in scores.items():
         log.scalar(ROOT, name, value, 0)
+
+
+def write_hparams_columns() -> None:
+    """The columns: one list for trainings and bench, since TensorBoard takes the first that it finds."""
+    from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
+
+    hparams = [api.HParam(name) for name in (*HPARAMS, *BENCH_HPARAMS)]
+    api.hparams_config(hparams, [api.Metric(name) for name in (*METRICS, *BENCH_METRICS)])
 
 
 def run_text(model: tf.keras.Model, settings: Mapping[str, Any]) -> str:
