@@ -66,11 +66,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
             training.add_argument("--fast", action="store_true", help=help_fast)
         if name != "both":
             training.add_argument("--resume", metavar="RUN", help="go on with a run where it was left")
-    study = _command(commands, "study", "train by both loops over many seeds: mean, spread, parity", _study)
+    study = _command(
+        commands,
+        "study",
+        "train by fit, tape and fast over many seeds: mean, spread, parity; goes on if called again",
+        _study,
+    )
     study.add_argument("--seeds", type=_positive_int, default=STUDY_SEEDS, help="how many, from 0 on")
     _add_settings(study)
     compare = _command(commands, "compare", "hold two finished runs side by side", _compare)
-    compare.add_argument("runs", type=Path, nargs=2, metavar="RUN", help="a run's folder")
+    compare.add_argument("names", type=Path, nargs=2, metavar="RUN", help="a run's folder, or its name")
+    compare.add_argument(
+        "--runs", dest="folder", metavar="DIR", default="runs", type=Path, help="where run folders are"
+    )
     diagnose = _command(commands, "diagnose", "name the mistake in a training step of your own", _diagnose)
     diagnose.add_argument("case", type=Path, metavar="CASE.py", help="see docs/diagnose.md")
     diagnose.add_argument("--steps", type=_positive_int, default=DIAGNOSIS_STEPS, help="steps to compare")
@@ -166,13 +174,14 @@ def _study(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from loops.contrast import contrast
 
-    print(contrast(*options.runs))
+    named = [path if path.is_dir() else options.folder / path for path in options.names]
+    print(contrast(*named))
     return 0
 
 
 def _diagnose(options: argparse.Namespace) -> int:
     if not options.case.is_file():
-        raise UserError(f"{options.case}: no such file. docs/diagnose.md says what a case file holds.")
+        raise UserError(f"{options.case}: is no file. docs/diagnose.md says what a case file holds.")
     _start("cpu")
     import tensorflow as tf
 

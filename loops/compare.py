@@ -10,6 +10,7 @@ from loops.device import Device
 from loops.events import write_difference
 from loops.experiment import DEFAULT_KEEPING, Keeping, Outcome, new_model, run_experiment
 from loops.parity import differences, training_state
+from loops.rungs import best_rung
 
 
 def train_and_print(
@@ -43,6 +44,8 @@ def _train_one(
         f"\n{loop} on {device.name}: epochs {config.epochs}, batch size {config.batch_size}, "
         f"learning rate {config.learning_rate}, seed {config.seed}"
     )
+    if loop == "fast":
+        print(f"rung: {best_rung(device.kind, config.batch_size).name}")
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
         outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch, keeping)

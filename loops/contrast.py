@@ -37,10 +37,14 @@ def contrast(one: Path, two: Path) -> str:
 
 def _finished(folder: Path) -> Result:
     result = read_json(folder / RESULT)
-    if result.get("status") != "done":
-        state = result.get("status") or "not there or unreadable"
-        raise ContrastError(f"{folder / RESULT}: {state}; name the folders of two finished runs.")
-    return result
+    if result.get("status") == "done":
+        return result
+    if not (folder / CONFIG).is_file():
+        raise ContrastError(f"{folder}: is no run's folder. Name two finished runs, as in runs/NAME.")
+    state = result.get("status", "unfinished: running or killed")
+    raise ContrastError(
+        f"{folder}: this run is {state}. Finish it with --resume {folder.name}, then compare."
+    )
 
 
 def _settings(title: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from loops.events import tensorboard_is_there
 from loops.history import EpochRecord, History, OnEpoch, OnStep, ignore_epoch, ignore_step
 from loops.profile import Profile
 from loops.result import describe_result
-from loops.resume import is_done
+from loops.resume import command, is_done
 from loops.runs import Run
 from loops.saver import FOLDER, Saver, changes
 from loops.signals import StopRequest
@@ -92,10 +92,11 @@ def run_experiment(
     if stop.number is not None:
         raise Stopped(stop.number, f"stopped before {loop} was trained")
     images, resumed = len(data.train), keeping.resume
-    run = Run(resumed, config, images) if resumed else runs.create(folder, loop, config, images)
+    run = Run(resumed) if resumed else runs.create(folder, loop, config)
     try:
         environment = describe(device, jit_compile=config.jit_compile)
         facts, saver = _prepare(run, loop, config, images, environment, keeping, stop)
+        run.open_events(config, images)
         try:
             training = _Training(loop, data, config, run, keeping, environment)
             model, history, evaluation = training.run_to_the_end(on_step, on_epoch, saver, stop)
@@ -179,7 +180,9 @@ class _Training:
             history = LOOPS[loop](model, self._data, config, on_step, log_and_report, keeper=saver)
             stop.polite = False  # from here on nobody looks: a signal ends it where it is, all steps saved
             if stop.number is not None:
-                raise Stopped(stop.number, f"stopped after the last step; go on with --resume {folder.name}")
+                raise Stopped(
+                    stop.number, f"stopped after the last step; go on with: {command(folder, loop)}"
+                )
             return model, history, evaluate(model, self._data.test)
         except NotFiniteError as error:
             raise TrainingError(
@@ -228,6 +231,8 @@ def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) 
     """The record of all resumptions of a run, this one included; warns of what has changed."""
     if saved is None:
         _warn(f"{folder}: no checkpoint was made yet; the training starts at its first step.")
+    else:
+        print(f"going on after step {saved.position.step}", file=sys.stderr)
     changed = changes(saved.environment, environment) if saved else {}
     if changed:
         what = "; ".join(f"{key} was {then}, is {now}" for key, (then, now) in changed.items())

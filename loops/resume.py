@@ -24,8 +24,10 @@ def find(runs: Path, name: str) -> Path:
     folder = wanted if len(wanted.parts) > 1 else runs / wanted
     inside = folder.resolve().parent == runs.resolve()
     if not inside or not (folder / CONFIG).is_file():
-        where = "" if inside else f", which must lie in {runs}"
-        raise ResumeError(f"--resume {name}: no run of that name{where}. `ls {runs}` shows the runs.")
+        raise ResumeError(
+            f"--resume {name}: no run of that name in {runs} (--runs names another folder). "
+            f"`ls {runs}` shows the runs."
+        )
     return folder
 
 
@@ -42,10 +44,19 @@ def settings(folder: Path, loop: str, given: Mapping[str, Any]) -> tuple[tuple[s
         if getattr(config, name) != value
     ]
     if own_loop != loop and (own_loop, loop) != ("fast", "tape"):
-        odd.append(f"loop is {own_loop} there, {loop} on the command line")
+        raise ResumeError(f"--resume {folder.name}: this is a run of {own_loop}: {command(folder, own_loop)}")
     if odd:
-        raise ResumeError(f"--resume {folder.name}: {'; '.join(odd)}. Leave these out, or start a new run.")
+        what = "; ".join(odd)
+        raise ResumeError(
+            f"--resume {folder.name}: {what}. A run's settings are fixed: leave these out or start anew."
+        )
     return (own_loop,), config
+
+
+def command(folder: Path, loop: str) -> str:
+    """The command line that goes on with a run."""
+    runs = "" if folder.parent == Path("runs") else f" --runs {folder.parent}"
+    return f"python -m loops {'fit' if loop == 'fit' else 'tape'}{runs} --resume {folder.name}"
 
 
 def is_done(folder: Path) -> bool:

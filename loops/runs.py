@@ -20,7 +20,9 @@ class RunError(UserError):
 class Run:
     """One run's folder, locked, with its TensorBoard events."""
 
-    def __init__(self, folder: Path, config: TrainConfig, images: int) -> None:
+    events: EventLog
+
+    def __init__(self, folder: Path) -> None:
         """Own `folder`, which is there.
 
         Raises:
@@ -28,7 +30,11 @@ class Run:
         """
         self.folder = folder
         self._lock = FolderLock(folder)
-        self.events = EventLog(folder, config.learning_rate, config.steps_per_epoch(images), images)
+
+    def open_events(self, config: TrainConfig, images: int) -> None:
+        """Make the writers; not before it is sure that the run goes on, since they make files."""
+        steps = config.steps_per_epoch(images)
+        self.events = EventLog(self.folder, config.learning_rate, steps, images)
 
     def save(self, result: Mapping[str, Any]) -> None:
         """Save the result.
@@ -43,11 +49,12 @@ class Run:
 
     def close(self) -> None:
         """Close the writers and give the folder back."""
-        self.events.close()
+        if hasattr(self, "events"):
+            self.events.close()
         self._lock.release()
 
 
-def create(runs: Path, loop: str, config: TrainConfig, images: int) -> Run:
+def create(runs: Path, loop: str, config: TrainConfig) -> Run:
     """Make a new folder in `runs`, named by time, loop and seed, and save the config.
 
     Raises:
@@ -57,7 +64,7 @@ def create(runs: Path, loop: str, config: TrainConfig, images: int) -> Run:
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = _new_folder(runs, f"{stamp}-{loop}-seed{config.seed}")
     write_json(folder / CONFIG, {"loop": loop, **asdict(config)})
-    return Run(folder, config, images)
+    return Run(folder)
 
 
 def _new_folder(runs: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from loops import checkpoint
 from loops.checkpoint import CheckpointError, Identity, Resumptions, Saved
 from loops.errors import Stopped
 from loops.history import Keeper, Live, Position
+from loops.resume import command
 from loops.signals import StopRequest
 
 FOLDER = "checkpoints"  # in a run's folder
@@ -72,7 +73,8 @@ class Saver(Keeper):
             name = signal.Signals(stopping).name
             raise Stopped(
                 stopping,
-                f"stopped by {name} after step {position.step}; go on with --resume {self._run.name}",
+                f"stopped by {name} after step {position.step}; go on with: "
+                f"{command(self._run, self._identity['loop'])}",
             )
 
 

@@ -201,4 +201,5 @@ def draw(results: Sequence[Result], path: Path) -> Path:
 
 
 def _mean_std(values: np.ndarray) -> str:
-    return f"{values.mean():.4f} ± {values.std(ddof=min(1, len(values) - 1)):.4f}"
+    spread = f"{values.std(ddof=1):.4f}" if len(values) > 1 else "n/a"
+    return f"{values.mean():.4f} ± {spread}"

@@ -84,7 +84,7 @@ def test_command_line_ends_with_the_verdict(
     assert cli.main(["diagnose", str(case), "--steps", "6"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "verdict: identical"
     assert cli.main(["diagnose", "missing.py"]) == 1
-    assert "missing.py: no such file" in capsys.readouterr().err
+    assert "missing.py: is no file" in capsys.readouterr().err
 
 
 def reported(values: list[float]) -> list[State]:

@@ -96,7 +96,7 @@ def test_contrast_says_what_differs(folders: dict[str, Path], tmp_path: Path) ->
     assert "loop  fit  tape" in text
     assert "environment: the same" in text
     assert "Ankle boot" in text
-    with pytest.raises(ContrastError, match="not there or unreadable"):
+    with pytest.raises(ContrastError, match="is no run's folder"):
         contrast(folders["fit"], tmp_path)
 
 

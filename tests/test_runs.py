@@ -78,7 +78,7 @@ def test_logging_leaves_the_weights_alone(small: FashionMnist, tmp_path: Path) -
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
-    runs = [create(tmp_path, "fit", CONFIG, 250) for _ in range(4)]
+    runs = [create(tmp_path, "fit", CONFIG) for _ in range(4)]
     assert len({run.folder for run in runs}) == 4
     for run in runs:
         run.close()
@@ -87,7 +87,7 @@ def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> No
 def test_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot make .*file"):
-        create(tmp_path / "file", "fit", CONFIG, 250)
+        create(tmp_path / "file", "fit", CONFIG)
 
 
 def test_nan_is_never_written_as_json(tmp_path: Path) -> None:

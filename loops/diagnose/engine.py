@@ -29,6 +29,7 @@ REPORTING = {
     "metrics not reset": "metric.reset_state()  # when an epoch starts",
     "metrics not weighted by image": "mean_loss.update_state(batch_loss, sample_weight=tf.shape(x)[0])",
 }
+WORTH_NAMING = 0.5  # a replay no nearer to the user than this would send them the wrong way
 SUDDEN = 100  # a departure that grows this much within a step is no rounding
 Say = Callable[[str], None]
 
@@ -239,7 +240,7 @@ def _explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosi
         nonlocal tried
         tried += 1
         if tried % 20 == 0:
-            say(f"{tried} tries, now: {mistake.name}")
+            say(f"{tried} tries and replays, now: {mistake.name}")
 
     candidates = search(
         trainings.replayer(), mistakes, trainings.user, trainings.baseline, divergence.step, count
@@ -272,7 +273,7 @@ def _inexact(trainings: Trainings, divergence: Divergence, candidates: Sequence[
         why = f"the model's random generators end in other states{DRAWN}"
         return Diagnosis("dropout seeds differ", (why,), (SEEDS,))
     hint = "no single known mistake gives your trajectory: several at once, or one that is not on the list"
-    if candidates:
+    if candidates and candidates[0].ratio < WORTH_NAMING:
         nearest = candidates[0]
         name = " ".join(filter(None, (nearest.mistake.name, nearest.mistake.detail)))
         hint += f"; the nearest is {name} ({nearest.ratio:.2f} of fit()'s distance from you)"
