@@ -50,7 +50,7 @@ def steps_for(seconds_per_step: float, multiple: int = 1) -> int:
 
 def fewer(pairs: int) -> int:
     """The pairs of a row that no headline rests on."""
-    return max(2, 3 * pairs // 10)
+    return max(2, pairs // 4)
 
 
 def warm_up(arm: Arm, multiple: int) -> tuple[float, int]:

@@ -25,7 +25,7 @@ STEPS = 200  # of a tenth of which the memory is taken first
 LEAK = 2**25  # bytes; a hundredth of a step's activations kept at each step would be more
 
 
-@pytest.mark.parametrize("loop", ["tape", "fast"])
+@pytest.mark.parametrize("loop", [pytest.param("tape", marks=pytest.mark.grid), "fast"])
 def test_ten_times_the_images(
     benchmark: Any, device: Device, loop: str, fashion: FashionMnist, pairs: int
 ) -> None:
