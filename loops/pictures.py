@@ -17,17 +17,17 @@ COLUMNS = 8
 def confusion_picture(confusion: npt.NDArray[np.int64]) -> Picture:
     """Counts and per cent of each true class, (10, 10): rows true, columns guessed."""
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(9, 8), dpi=90, layout="constrained")
+    figure = Figure(figsize=(7, 6.5), dpi=100, layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
         if confusion[row, column]:
             text = f"{confusion[row, column]}\n{share:.0%}"
             color = "white" if share > 0.5 else "black"
-            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=10)
     places = range(len(CLASS_NAMES))
-    axes.set_xticks(places, CLASS_NAMES, rotation=45, ha="right")
-    axes.set_yticks(places, CLASS_NAMES)
+    axes.set_xticks(places, CLASS_NAMES, rotation=45, ha="right", fontsize=11)
+    axes.set_yticks(places, CLASS_NAMES, fontsize=11)
     axes.set(xlabel="guessed", ylabel="true", title="Test images: count, and per cent of the true class")
     return _rendered(figure)
 

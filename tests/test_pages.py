@@ -109,7 +109,7 @@ def test_profile_records_some_steps(small: FashionMnist, tmp_path: Path) -> None
 
 def test_confusion_is_drawn_darkest_where_a_class_is_guessed_right() -> None:
     picture = confusion_picture(np.diag(np.arange(1, 11)))
-    assert picture.shape == (720, 810, 3)
+    assert picture.shape == (650, 700, 3)
     assert picture.dtype == np.uint8
 
 
@@ -124,4 +124,4 @@ def test_surest_mistake_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_picture_is_stored_as_a_png_of_its_size(folders: dict[str, Path]) -> None:
     png = tf.make_ndarray(read(folders["fit"]).Tensors("confusion matrix")[0].tensor_proto)[2]
-    assert struct.unpack(">II", png[16:24]) == (810, 720)
+    assert struct.unpack(">II", png[16:24]) == (700, 650)
