@@ -6,7 +6,6 @@ the training stood, whose state it is, SHA-256 of each file and of the state) an
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from loops.errors import NotFiniteError, UserError
-from loops.files import sync_folder
+from loops.files import sync
 from loops.history import EpochRecord, Live, Position
 from loops.parity import sha256_of_arrays
 from loops.states import local_path
@@ -92,12 +91,12 @@ def save(
         (partial / MANIFEST).write_bytes(manifest)
         (partial / SEAL).write_text(_seal(manifest), encoding="ascii")
         for path in partial.iterdir():
-            _sync_file(path)
-        sync_folder(partial)
+            sync(path)
+        sync(partial)
         if final.exists():  # this very step was saved before a crash that lost what came after
             shutil.rmtree(final)
         partial.rename(final)
-        sync_folder(folder)
+        sync(folder)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
@@ -242,11 +241,3 @@ def _seal(manifest: bytes) -> str:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

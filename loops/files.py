@@ -49,7 +49,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -58,9 +58,9 @@ def write_whole(path: Path, content: bytes) -> None:
         ) from None
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's own entries to the disk, as a rename in it needs."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring a file's contents, or a folder's entries as a rename in it needs, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
