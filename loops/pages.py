@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -55,10 +56,10 @@ def log_pages(
         "first filters": draw.filters_picture(model.conv1.kernel.numpy()),
     }
     for name, picture in pictures.items():
-        log.once(ROOT, name, epoch, lambda n=name, p=picture: tf.summary.image(n, p[tf.newaxis]))  # type: ignore[misc]
+        log.once(ROOT, name, epoch, partial(tf.summary.image, name, picture[tf.newaxis]))
     _log_pr_curves(log, evaluation, test, epoch)
     for name, values in _histograms(model, train).items():
-        log.once(ROOT, name, epoch, lambda n=name, v=values: tf.summary.histogram(n, v))  # type: ignore[misc]
+        log.once(ROOT, name, epoch, partial(tf.summary.histogram, name, values))
     log.flush()
 
 
