@@ -13,7 +13,7 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.experiment import new_model
-from loops.rungs import LADDER, XLA, Rung, best_rung
+from loops.rungs import LADDER, Rung, best_rung
 
 BATCH_SIZE = TrainConfig().batch_size
 BATCH_SIZES = (1, 8, 32, 128, 1000)
@@ -21,9 +21,9 @@ AIMS = (8, 32, 300)  # batch sizes whose ratio docs/speed.md holds against an ai
 
 
 def cases() -> list[Any]:
-    """The rungs for large batches at the post's size; at the other aims' the one that `--fast` picks."""
-    chosen = [(best_rung("cpu", batch_size), batch_size) for batch_size in AIMS if batch_size != BATCH_SIZE]
-    default = [(rung, BATCH_SIZE) for rung in LADDER if rung != XLA] + chosen
+    """All rungs at the post's batch size; at the other aims' the one that `--fast` picks."""
+    chosen = [(best_rung("cpu"), batch_size) for batch_size in AIMS if batch_size != BATCH_SIZE]
+    default = [(rung, BATCH_SIZE) for rung in LADDER] + chosen
     grid = [case for case in itertools.product(LADDER, (*BATCH_SIZES, BATCH_SIZE)) if case not in default]
     marks = dict.fromkeys(default, ()) | dict.fromkeys(grid, (pytest.mark.grid,))
     return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
@@ -34,7 +34,7 @@ def test_rung(
     benchmark: Any, device: Device, rung: Rung, batch_size: int, fashion: FashionMnist, pairs: int
 ) -> None:
     """A step with its share of the input, on all 60,000 images, against fit()'s: an epoch's time by steps."""
-    if rung.cpu_only and device.kind != "cpu":
+    if rung.compiled and device.kind != "cpu":
         pytest.skip("this rung's kernels are compiled for a CPU")
     model, config = new_model(0), TrainConfig(batch_size=batch_size, epochs=10**6)
     benchmark.group = f"ladder, {device.kind}"
@@ -43,7 +43,7 @@ def test_rung(
         arm=rung.name,
         why=rung.why,
         ulps=rung.ulps,
-        chosen=rung == best_rung(device.kind, batch_size),
+        chosen=rung == best_rung(device.kind),
         device=device.kind,
         device_name=device.name,
         flops=step_flops(model, batch_size),
@@ -51,5 +51,5 @@ def test_rung(
     )
     fit = make_arm(Variant("fit"), training_stream(fashion.train, config))
     fast = FastArm(rung, fashion.train, batch_size)
-    aimed_at = rung == best_rung(device.kind, batch_size) and batch_size in AIMS
+    aimed_at = rung == best_rung(device.kind) and batch_size in AIMS
     measure(benchmark, fast, fit, pairs=pairs if aimed_at else fewer(pairs), batch_size=batch_size)

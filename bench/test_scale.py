@@ -70,7 +70,7 @@ def test_memory_stays_flat(benchmark: Any, device: Device, loop: str, fashion: F
 def _arm(loop: str, split: Split, device: Device) -> Arm:
     config = TrainConfig(epochs=10**6)
     if loop == "fast":
-        return FastArm(best_rung(device.kind, config.batch_size), split, config.batch_size)
+        return FastArm(best_rung(device.kind), split, config.batch_size)
     return make_arm(Variant(loop), training_stream(split, config))
 
 

@@ -48,9 +48,7 @@ def train(
     kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     running = RunningMetrics()
-    run_steps, run_rest = make_steps(
-        model, optimizer, running, data.train, config, rung or best_rung(kind, config.batch_size)
-    )
+    run_steps, run_rest = make_steps(model, optimizer, running, data.train, config, rung or best_rung(kind))
     test_step = make_test_step(model, running, jit_compile=config.jit_compile)
     test_batches = evaluation_stream(data.test, config.batch_size)
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))
@@ -101,16 +99,20 @@ def make_steps(
     config: TrainConfig,
     rung: Rung,
 ) -> tuple[Steps, Callable[[tf.Tensor], None]]:
-    """Two graphs: one runs any number of full batches, the other the partial last batch.
+    """Two functions: one runs any number of full batches, the other the partial last batch.
 
-    The images stay on the device as uint8 and are gathered by index inside the graph.
+    The images stay on the device as uint8 and are gathered by index.
     """
+    optimizer.build(model.trainable_variables)
+    if rung.compiled:
+        from loops.compiled import stretch  # brings Numba, which is slow to import and serves this rung alone
+
+        return stretch.make_steps(model, optimizer, running, split, config)
     images, labels = tf.constant(split.images), tf.constant(split.labels)
     size, rest = config.batch_size, len(split) % config.batch_size
-    optimizer.build(model.trainable_variables)
     apply = fused_adam(optimizer) if rung.fused_adam else _keras_update(optimizer, model)
     gradients_of = functools.partial(loss_and_gradients, rung, model)
-    if rung.jit_compile or config.jit_compile:
+    if config.jit_compile:
         gradients_of = tf.function(gradients_of, jit_compile=True)
 
     def step(indices: tf.Tensor, count: int) -> None:

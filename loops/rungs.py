@@ -6,11 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from loops import kernels
-
 # (model, float32 images (n, 28, 28, 1)) → class probabilities (n, 10), Keras's logits behind them
 Forward = Callable[[tf.keras.Model, tf.Tensor], tf.Tensor]
-LARGEST_FOR_XLA = 16  # images a batch; beyond it XLA's products lose to oneDNN's convolutions (docs/speed.md)
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,7 @@ class Rung:
     ulps: int = 0
     fused_adam: bool = False
     static_shapes: bool = False  # a size known to the graph, whose divisions then round otherwise
-    jit_compile: bool = False
-    cpu_only: bool = False  # compiled kernels
+    compiled: bool = False  # by loops/compiled, for a CPU, which does not call `forward`
 
 
 def by_layers(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
@@ -51,23 +47,6 @@ def pool_first(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
     return model.classifier(model.hidden(model.flatten(features)))
 
 
-def as_products(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Convolutions as products and sums that XLA can fuse; its own convolutions are slow on a CPU."""
-    features = kernels.conv1_pool_relu(images, model.conv1.kernel.value, model.conv1.bias.value)
-    features = kernels.pool(kernels.conv_as_product(features, model.conv2.kernel.value))
-    features = tf.nn.relu(features + model.conv2.bias)
-    return model.classifier(model.hidden(model.flatten(features)))
-
-
-def by_stages(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """The two convolution stages by compiled kernels."""
-    from loops import stages  # brings Numba, which is slow to import and serves this rung alone
-
-    features = stages.first_stage(images, model.conv1.kernel.value, model.conv1.bias.value)
-    features = stages.second_stage(features, model.conv2.kernel.value, model.conv2.bias.value)
-    return model.classifier(model.hidden(model.flatten(features)))
-
-
 EPOCH = Rung(
     "epoch in one graph",
     "no Python, no host sync and no input pipeline between steps; images stay on the device as uint8",
@@ -82,32 +61,19 @@ POOL_FIRST = Rung(
     fused_adam=True,
     static_shapes=True,
 )
-STAGES = Rung(
-    "compiled stages",
-    "backward multiplies only what pooling let through; the first stage's full map is never stored",
-    by_stages,
-    cpu_only=True,
+COMPILED = Rung(
+    "compiled step",
+    "no TensorFlow op in a step; backward multiplies only what pooling and ReLU let through",
+    by_layers,
     ulps=128,
-    fused_adam=True,
-    static_shapes=True,
+    compiled=True,
 )
-XLA = Rung(
-    "one XLA program",
-    "no op is dispatched on its own, which is most of a small batch's step",
-    as_products,
-    ulps=128,
-    fused_adam=True,
-    static_shapes=True,
-    jit_compile=True,
-)
-LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, STAGES, XLA)
+LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, COMPILED)
 
 
-def best_rung(device_kind: str, batch_size: int) -> Rung:
-    """The rung that was fastest where it was measured: on a CPU, by batch size (docs/speed.md)."""
-    if device_kind != "cpu":
-        return POOL_FIRST
-    return XLA if batch_size <= LARGEST_FOR_XLA else STAGES
+def best_rung(device_kind: str) -> Rung:
+    """The rung that was fastest: on a CPU at each batch size from 1 to 1,000 (docs/speed.md)."""
+    return COMPILED if device_kind == "cpu" else POOL_FIRST
 
 
 def loss_and_gradients(

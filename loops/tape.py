@@ -4,6 +4,8 @@ import math
 import time
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from loops.batches import evaluation_stream, training_stream
@@ -23,6 +25,7 @@ from loops.history import (
     keep,
 )
 
+Array = npt.NDArray[Any]
 Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
 
 
@@ -88,6 +91,15 @@ class RunningMetrics:
         self.accuracy.total.assign_add(tf.reduce_sum(tf.cast(hits, tf.float32)))
         self.accuracy.count.assign_add(images)
         self._count_finite()
+
+    def add_sums(self, losses: Array, hits: Array, images: int) -> None:
+        """Add steps of `images` each by their sums of losses and hits, (steps,) each."""
+        total = float(self.loss.total) + np.cumsum(losses)
+        self._finite_steps.assign_add(np.isfinite(total).sum())
+        self.loss.total.assign_add(losses.sum())
+        self.accuracy.total.assign_add(hits.sum())
+        for metric in (self.loss, self.accuracy):
+            metric.count.assign_add(images * len(losses))
 
     @property
     def variables(self) -> tuple[Any, ...]:

@@ -1,19 +1,21 @@
 """The fast loop: each rung keeps its grade, and the model stays the model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from loops import cli, fast, tape
+from loops.compiled import stretch
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import new_model
 from loops.history import History
 from loops.parity import differences, training_state
-from loops.rungs import EPOCH, LADDER, POOL_FIRST, STAGES, XLA, Rung, best_rung
+from loops.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.states import Array
+from model import FashionCNN
 
 CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)  # 250 images: 4 batches of 60, one of 10
 
@@ -55,26 +57,41 @@ def test_other_rungs_stay_near_over_partial_batches(rung: Rung, small: FashionMn
             np.testing.assert_allclose(own[name], plain[name], rtol=1e-3, err_msg=name)
 
 
-def test_pooling_sends_the_gradient_of_a_tie_to_the_first_as_tensorflow_does() -> None:
-    """Equal positive values in one window: max pooling before the activation changes no gradient."""
-    model = new_model(0)
-    images = tf.ones((2, 28, 28, 1))  # every window of the first convolution ties
-    labels = tf.one_hot([1, 2], 10)
-    gradients = []
-    for rung in (EPOCH, POOL_FIRST, STAGES, XLA):
-        with tf.GradientTape() as recorded:
-            loss = tf.keras.losses.CategoricalCrossentropy()(labels, rung.forward(model, images))
-        gradients.append(recorded.gradient(loss, model.trainable_variables))
-    for other in gradients[1:]:
-        for one, two in zip(gradients[0], other, strict=True):
-            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
+@pytest.mark.parametrize("rung", [POOL_FIRST, COMPILED], ids=lambda rung: rung.name)
+def test_pooling_sends_the_gradient_of_a_tie_to_the_first_as_tensorflow_does(
+    rung: Rung, small: FashionMnist
+) -> None:
+    """Every window of the first convolution ties: max pooling before the activation changes no gradient."""
+    white = replace(small.train.first(60), images=np.full((60, 28, 28, 1), 255, np.uint8))
+    one_step, config = FashionMnist(white, small.test), TrainConfig(epochs=1, batch_size=60)
+    plain, own = trained(tape.train, one_step, config), trained(fast.train, one_step, config, rung=rung)
+    for name in plain:
+        if name.endswith("momentum"):
+            np.testing.assert_allclose(own[name], plain[name], rtol=1e-4, atol=1e-7, err_msg=name)
 
 
-def test_rung_follows_device_and_batch_size() -> None:
-    assert best_rung("cpu", 8) is XLA
-    assert best_rung("cpu", 300) is STAGES
-    assert best_rung("gpu", 8) is POOL_FIRST
-    assert not best_rung("gpu", 300).cpu_only
+def test_rung_follows_the_device() -> None:
+    assert best_rung("cpu") is COMPILED
+    assert best_rung("gpu") is POOL_FIRST
+    assert not best_rung("gpu").compiled
+
+
+@pytest.mark.parametrize("images", [1, 3, 8, 60, 61])
+def test_compiled_step_keeps_its_bits_on_any_number_of_threads(
+    images: int, small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, few = TrainConfig(epochs=1, batch_size=images), replace(small, train=small.train.first(70))
+    found = []
+    for threads in (1, 2, 3):
+        monkeypatch.setattr(stretch, "cores", lambda threads=threads: threads)
+        found.append(trained(fast.train, few, config, rung=COMPILED))
+    assert not differences(found[0], found[1])
+    assert not differences(found[0], found[2])
+
+
+def test_compiled_step_refuses_another_network(small: FashionMnist) -> None:
+    with pytest.raises(ValueError, match="411,242"):
+        fast.train(FashionCNN(width=2), small, CONFIG, rung=COMPILED)
 
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11, 200])

@@ -1,0 +1,229 @@
+"""What Numba does not say for itself: sums kept in vector registers, and a meeting point of threads."""
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16  # floats a vector: one register of AVX-512, two of AVX2, four of NEON
+ROW_VECTORS = 4  # vectors of one row of `add_weighted_row_pairs`
+ROWS = 4  # of a tile
+WIDE = bool(binding.get_host_cpu_features().get("avx512f"))  # eight vectors of sums fit the registers
+COLUMNS = 2 * LANES if WIDE else LANES  # of a tile
+
+# Reassociation and fused multiply-adds, but NaN and infinity stay: a loss that is no number must show
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+    "boundscheck": False,
+    "error_model": "numpy",
+}
+SPINS = 2_000  # looks at a counter before a waiting thread gives way to others
+
+kernel = njit(**OPTIONS)
+INDEX, WORD = ir.IntType(64), ir.IntType(32)
+VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+def _fields(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
+    """The arguments, arrays as pointers to their first element."""
+    return [
+        cgutils.create_struct_proxy(kind)(context, builder, value).data
+        if isinstance(kind, types.Array)
+        else value
+        for kind, value in zip(signature.args, values, strict=True)
+    ]
+
+
+def _vector_at(builder: Any, start: Any, place: Any) -> Any:
+    return builder.bitcast(builder.gep(start, [place]), VECTOR.as_pointer())
+
+
+def _vectors_at(builder: Any, start: Any, place: Any, count: int) -> list[Any]:
+    """Pointers to `count` vectors, one after the other."""
+    each = [builder.add(place, INDEX(number * LANES)) for number in range(count)]
+    return [_vector_at(builder, start, one) for one in each]
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    """A vector with `value` in each lane."""
+    first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), value, WORD(0))
+    lanes = ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES)
+    return builder.shuffle_vector(first, ir.Constant(VECTOR, ir.Undefined), lanes)
+
+
+def _add_products(builder: Any, totals: list[Any], span: tuple[Any, Any, Any], products: Any) -> None:
+    """The loop `for u in range(*span)`: load the totals, add `products(u)` to them, store them at its end.
+
+    The sums are phi nodes, which LLVM keeps in registers; `products(u)` is a list of pairs of vectors.
+    """
+    first, last, step = span
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+    )
+    before = builder.block
+    started = [builder.load(place, align=4) for place in totals]
+    head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
+    builder.branch(head)
+
+    builder.position_at_end(head)
+    u = builder.phi(INDEX)
+    u.add_incoming(first, before)
+    sums = [builder.phi(VECTOR) for _ in totals]
+    for total, start in zip(sums, started, strict=True):
+        total.add_incoming(start, before)
+    builder.cbranch(builder.icmp_signed("<", u, last), body, after)
+
+    builder.position_at_end(body)
+    for total, (one, other) in zip(sums, products(u), strict=True):
+        total.add_incoming(builder.call(fma, [one, other, total]), body)
+    u.add_incoming(builder.add(u, step), body)
+    builder.branch(head)
+
+    builder.position_at_end(after)
+    for total, place in zip(sums, totals, strict=True):
+        builder.store(total, place, align=4)
+
+
+@intrinsic
+def add_tile(
+    typingctx: Any,
+    totals: Any,
+    at: Any,
+    apart: Any,
+    left: Any,
+    left_at: Any,
+    right_of: Any,
+    below: Any,
+    left_step: Any,
+    right: Any,
+    right_at: Any,
+    right_step: Any,
+    count: Any,
+) -> Any:
+    """Add a product of matrices to a tile of 4 rows of COLUMNS floats, which lie `apart` from each other.
+
+    totals[row, :] += Σ left[row, u] · right[u, :] for u in range(count). The four rows of `left` begin at
+    left_at, + right_of, + below, + both: a window's four places, or rows of a matrix. All arrays are flat
+    float32. No bounds are checked.
+    """
+    whole = types.int64
+    signature = types.void(totals, whole, whole, left, whole, whole, whole, whole, right, whole, whole, whole)
+    return signature, _generate_tile
+
+
+def _generate_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    fields = _fields(context, builder, signature, values)
+    totals, at, apart, left, left_at, right_of, below, left_step, right, right_at, right_step, count = fields
+    vectors = COLUMNS // LANES
+    starts = [builder.add(at, builder.mul(apart, INDEX(row))) for row in range(ROWS)]
+    places = [place for start in starts for place in _vectors_at(builder, totals, start, vectors)]
+    offsets = (INDEX(0), right_of, below, builder.add(right_of, below))
+    rows = [builder.gep(left, [builder.add(left_at, offset)]) for offset in offsets]
+
+    def products(u: Any) -> list[tuple[Any, Any]]:
+        start = builder.add(right_at, builder.mul(u, right_step))
+        columns = [builder.load(place, align=4) for place in _vectors_at(builder, right, start, vectors)]
+        along = builder.mul(u, left_step)
+        scales = [_splat(builder, builder.load(builder.gep(row, [along]))) for row in rows]
+        return [(scale, column) for scale in scales for column in columns]
+
+    _add_products(builder, places, (INDEX(0), count, INDEX(1)), products)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def add_weighted_row_pairs(
+    typingctx: Any,
+    totals: Any,
+    at: Any,
+    apart: Any,
+    rows: Any,
+    rows_apart: Any,
+    offsets: Any,
+    weights: Any,
+    first: Any,
+    last: Any,
+    step: Any,
+) -> Any:
+    """Add weights[u] · the pair of rows at offsets[u] to a pair of totals, for u in range(first, last, step).
+
+    A pair is 64 floats at an index and 64 floats `apart` from it. `totals`, `rows` and `weights` are flat
+    float32 arrays, `offsets` a flat int32 array. No bounds are checked.
+    """
+    whole = types.int64
+    signature = types.void(totals, whole, whole, rows, whole, offsets, weights, whole, whole, whole)
+    return signature, _generate_row_pairs
+
+
+def _generate_row_pairs(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    fields = _fields(context, builder, signature, values)
+    totals, at, apart, rows, rows_apart, offsets, weights, first, last, step = fields
+
+    def add(*which: int) -> None:
+        """The loop over the first row of each pair, the second, or both."""
+
+        def vectors(start: Any, base: Any, distance: Any) -> list[Any]:
+            ends = [(base, builder.add(base, distance))[number] for number in which]
+            return [place for end in ends for place in _vectors_at(builder, start, end, ROW_VECTORS)]
+
+        def products(u: Any) -> list[tuple[Any, Any]]:
+            weight = _splat(builder, builder.load(builder.gep(weights, [u])))
+            row = builder.sext(builder.load(builder.gep(offsets, [u])), INDEX)
+            return [(weight, builder.load(place, align=4)) for place in vectors(rows, row, rows_apart)]
+
+        _add_products(builder, vectors(totals, at, apart), (first, last, step), products)
+
+    if WIDE:
+        add(0, 1)
+    else:
+        add(0)
+        add(1)
+    return context.get_dummy_value()
+
+
+@intrinsic
+def take_number(typingctx: Any, counters: Any, which: Any) -> Any:
+    """The value of counters[which] (int64), which is one larger afterwards, whatever other threads do."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start, place = _fields(context, builder, signature, values)
+        return builder.atomic_rmw("add", builder.gep(start, [place]), INDEX(1), "seq_cst")
+
+    return types.int64(counters, types.int64), generate
+
+
+@intrinsic
+def _look_at(typingctx: Any, counters: Any, which: Any) -> Any:
+    """The value of counters[which] as other threads left it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start, place = _fields(context, builder, signature, values)
+        return builder.load_atomic(builder.gep(start, [place]), "seq_cst", 8)
+
+    return types.int64(counters, types.int64), generate
+
+
+@intrinsic
+def _give_way(typingctx: Any) -> Any:
+    """Let another thread have this core (POSIX sched_yield)."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        function = ir.FunctionType(WORD, [])
+        builder.call(cgutils.get_or_insert_function(builder.module, function, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@kernel
+def meet(counters: Any, which: int, arrivals: int) -> None:
+    """Count this thread in, and wait until `arrivals` threads were counted since the counter was 0."""
+    take_number(counters, which)
+    spins = 0
+    while _look_at(counters, which) < arrivals:
+        spins += 1
+        if spins > SPINS:
+            _give_way()
