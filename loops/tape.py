@@ -4,8 +4,6 @@ import math
 import time
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from loops.batches import evaluation_stream, training_stream
@@ -25,7 +23,6 @@ from loops.history import (
     keep,
 )
 
-Array = npt.NDArray[Any]
 Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
 
 
@@ -92,14 +89,13 @@ class RunningMetrics:
         self.accuracy.count.assign_add(images)
         self._count_finite()
 
-    def add_sums(self, losses: Array, hits: Array, images: int) -> None:
-        """Add steps of `images` each by their sums of losses and hits, (steps,) each."""
-        total = float(self.loss.total) + np.cumsum(losses)
-        self._finite_steps.assign_add(np.isfinite(total).sum())
-        self.loss.total.assign_add(losses.sum())
-        self.accuracy.total.assign_add(hits.sum())
-        for metric in (self.loss, self.accuracy):
-            metric.count.assign_add(images * len(losses))
+    def add_sums(self, losses: tf.Tensor, hits: tf.Tensor, images: tf.Tensor) -> None:
+        """Add steps of `images` each by their sums of losses and of hits, (steps,) each."""
+        totals = tf.cast(self.loss.total, losses.dtype) + tf.cumsum(losses)
+        self._finite_steps.assign_add(tf.math.count_nonzero(tf.math.is_finite(totals)))
+        for metric, sums in ((self.loss, losses), (self.accuracy, hits)):
+            metric.total.assign_add(tf.cast(tf.reduce_sum(sums), tf.float32))
+            metric.count.assign_add(tf.cast(images * tf.size(losses), tf.float32))
 
     @property
     def variables(self) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """The compiled step as the fast loop calls it: variables in, many steps by all threads, variables out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,6 @@ from loops.tape import RunningMetrics
 
 LARGEST_PART = 12  # images: what one thread works on stays in its cache
 LEAST_PARTS = 4
-Run = Callable[..., int]
 
 
 def part_size(images: int) -> int:
@@ -32,24 +31,63 @@ def cores() -> int:
     return tf.config.threading.get_intra_op_parallelism_threads() or given
 
 
-class Stretch:
-    """Steps of one batch size on one model and its Adam.
+class Variables:
+    """A model's and its Adam's variables and the metrics, read and written by one graph call each.
 
-    The variables are TensorFlow's: they are read before the first step of a call and assigned after the last.
+    Keras's own assign() costs half a millisecond a variable, more than some steps.
     """
 
     def __init__(
-        self,
-        model: tf.keras.Model,
-        optimizer: tf.keras.optimizers.Adam,
-        running: RunningMetrics,
-        split: Split,
-        images: int,
+        self, model: tf.keras.Model, optimizer: tf.keras.optimizers.Adam, running: RunningMetrics
     ) -> None:
         if model.count_params() != layout.PARAMETERS:
             raise ValueError(f"the compiled step is written for {layout.PARAMETERS:,} parameters")
-        self._variables = model.trainable_variables
-        self._optimizer, self._running, self._images = optimizer, running, images
+        # Adam has no public names for its slots
+        self._kinds = model.trainable_variables, optimizer._momentums, optimizer._velocities
+        self._optimizer, self._running = optimizer, running
+
+    def read(self) -> layout.Parameters:
+        """Copies in flat arrays."""
+        flat = []
+        for values in self._read():
+            flat.append(zeros(layout.PARAMETERS))
+            flat[-1][:] = values
+        weights, momenta, velocities = flat
+        by_filter, transposed = zeros(layout.TAPS * layout.FILTERS), zeros(layout.WINDOWS * layout.BLOCK)
+        return layout.Parameters(weights, momenta, velocities, by_filter, transposed)
+
+    def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> None:
+        """Assign what steps of `images` each left; `losses` and `hits` are a step's sums, (steps,)."""
+        arrays = (*parameters[:3], losses, hits, images)
+        self._write(*(tf.convert_to_tensor(array) for array in arrays))
+
+    @tf.function
+    def _read(self) -> list[tf.Tensor]:
+        return [tf.concat([tf.reshape(each, [-1]) for each in kind], 0) for kind in self._kinds]
+
+    @tf.function(reduce_retracing=True)
+    def _write(
+        self,
+        weights: tf.Tensor,
+        momenta: tf.Tensor,
+        velocities: tf.Tensor,
+        losses: tf.Tensor,
+        hits: tf.Tensor,
+        images: tf.Tensor,
+    ) -> None:
+        for flat, kind in zip((weights, momenta, velocities), self._kinds, strict=True):
+            parts = tf.split(flat, [each.shape.num_elements() for each in kind])
+            for part, each in zip(parts, kind, strict=True):
+                each.assign(tf.reshape(part, each.shape))
+        self._optimizer.iterations.assign_add(tf.size(losses))
+        self._running.add_sums(losses, hits, images)
+
+
+class Stretch:
+    """Steps of one batch size, drawn from `split`."""
+
+    def __init__(self, variables: Variables, split: Split, images: int) -> None:
+        self._variables, self._images = variables, images
         self._pixels, self._labels = split.images.reshape(-1, layout.PIXELS, layout.PIXELS), split.labels
         part = part_size(images)
         self._parts = -(-images // part)
@@ -61,10 +99,10 @@ class Stretch:
         self._delta = zeros(padded * layout.HIDDEN)
         self._gradients = zeros((self._parts, layout.GRADIENTS))
 
-    def run(self, order: Array) -> None:
-        """Train on the images that `order`, int64 (steps · batch,), names, and add to the metrics."""
-        count = len(order) // self._images
-        parameters = self._read()
+    def run(self, order: Array, adam: layout.Adam) -> None:
+        """Train on the images that `order`, int64 (steps · batch,), names; a rate of `adam` a step."""
+        count = len(adam.rates)
+        parameters = self._variables.read()
         shared = layout.Shared(
             self._features,
             self._delta,
@@ -74,7 +112,6 @@ class Stretch:
             zeros(step.COUNTERS, np.int64),
         )
         examples = layout.Examples(self._pixels, self._labels, order, np.float32(PIXEL_SCALE))
-        adam = _adam(self._optimizer, count)
         run = step.compiled()
 
         def work(own: layout.Scratch) -> None:
@@ -84,37 +121,7 @@ class Stretch:
         work(self._scratch[0])
         for other in others:
             other.result()
-        self._write(parameters, count)
-        self._running.add_sums(shared.losses.sum(1), shared.hits.sum(1), self._images)
-
-    def _slots(self) -> tuple[Sequence[Any], ...]:
-        # Adam has no public names for its slots
-        return self._variables, self._optimizer._momentums, self._optimizer._velocities
-
-    def _read(self) -> layout.Parameters:
-        weights, momenta, velocities = (_flat(variables) for variables in self._slots())
-        return layout.Parameters(
-            weights,
-            momenta,
-            velocities,
-            by_filter=zeros(layout.TAPS * layout.FILTERS),
-            transposed=zeros(layout.WINDOWS * layout.BLOCK),
-        )
-
-    def _write(self, parameters: layout.Parameters, count: int) -> None:
-        for array, variables in zip(parameters, self._slots(), strict=False):
-            start = 0
-            for variable in variables:
-                size = int(np.prod(variable.shape))
-                variable.assign(array[start : start + size].reshape(variable.shape))
-                start += size
-        self._optimizer.iterations.assign_add(count)
-
-
-def _flat(variables: Sequence[Any]) -> Array:
-    flat = zeros(layout.PARAMETERS)
-    np.concatenate([np.ravel(variable) for variable in variables], out=flat)
-    return flat
+        self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
 
 
 def _adam(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:
@@ -138,18 +145,18 @@ def make_steps(
 ) -> tuple[Callable[[Any, Any, Any], None], Callable[[Any], None]]:
     """Two functions as in loops/fast.py: any number of full batches, and the partial last batch."""
     size, rest = config.batch_size, len(split) % config.batch_size
+    variables = Variables(model, optimizer, running)
     full, partial = (
-        Stretch(model, optimizer, running, split, images) if images else None
-        for images in (min(size, len(split)), rest)
+        Stretch(variables, split, images) if images else None for images in (min(size, len(split)), rest)
     )
 
     def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
         assert full is not None
-        start = int(first) * size
-        full.run(np.asarray(order)[start : start + int(count) * size])
+        start, steps = int(first) * size, int(count)
+        full.run(np.asarray(order)[start : start + steps * size], _adam(optimizer, steps))
 
     def run_rest(order: tf.Tensor) -> None:
         assert partial is not None
-        partial.run(np.asarray(order)[-rest:])
+        partial.run(np.asarray(order)[-rest:], _adam(optimizer, 1))
 
     return run_steps, run_rest
