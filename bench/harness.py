@@ -1,5 +1,6 @@
 """The one clock of this suite: two arms timed in alternating blocks, inside pytest-benchmark."""
 
+import functools
 import math
 import statistics
 from collections.abc import Callable
@@ -54,12 +55,15 @@ def fewer(pairs: int) -> int:
 
 
 def warm_up(arm: Arm, multiple: int) -> tuple[float, int]:
-    """Run an arm until it is warm: its first call's seconds, and the steps of a block."""
+    """Run an arm until it is warm: its first call's seconds, and the steps of a block.
+
+    Each warm-up block corrects the number of steps: a few steps say little of an arm whose call costs much.
+    """
     first_call = timed(lambda: arm.run(multiple))
-    pilot = PILOT_STEPS * multiple
-    steps = steps_for(timed(lambda: arm.run(pilot)) / pilot, multiple)
-    for _ in range(WARMUP_BLOCKS):
-        arm.run(steps)
+    steps = PILOT_STEPS * multiple
+    for _ in range(1 + WARMUP_BLOCKS):
+        seconds = timed(functools.partial(arm.run, steps))
+        steps = steps_for(seconds / steps, multiple)
     return first_call, steps
 
 

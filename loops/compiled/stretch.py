@@ -17,6 +17,13 @@ from loops.tape import RunningMetrics
 
 LARGEST_PART = 12  # images: what one thread works on stays in its cache
 LEAST_PARTS = 4
+FLAT = tf.TensorSpec([layout.PARAMETERS], tf.float32)
+SIGNATURE = (
+    *(FLAT, FLAT, FLAT),
+    tf.TensorSpec([None], tf.float64),
+    tf.TensorSpec([None], tf.int64),
+    tf.TensorSpec([], tf.int32),
+)
 
 
 def part_size(images: int) -> int:
@@ -65,7 +72,7 @@ class Variables:
     def _read(self) -> list[tf.Tensor]:
         return [tf.concat([tf.reshape(each, [-1]) for each in kind], 0) for kind in self._kinds]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=SIGNATURE)  # one graph for any number of steps
     def _write(
         self,
         weights: tf.Tensor,
