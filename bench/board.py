@@ -1,4 +1,4 @@
-"""Measured rows for TensorBoard: each a row of HParams, and the plots as images."""
+"""Measured rows for TensorBoard: the loops' as rows of HParams, all as text, the plots as images."""
 
 import re
 import tempfile
@@ -9,29 +9,31 @@ from pathlib import Path
 import tensorflow as tf
 
 from bench.plots import write_plots
-from bench.tables import Row
+from bench.tables import Row, all_tables
 from loops.events import tensorboard_is_there, writing
 from loops.pages import BENCH_HPARAMS, BENCH_METRICS, write_hparams_columns
 
 HPARAMS = (*BENCH_HPARAMS, "device", "batch_size")
+KINDS = ("step", "epoch", "rung")  # what gets a row of HParams: each is a run in TensorBoard's list
 METRICS = dict(zip(BENCH_METRICS, ("ms_per_step", "ratio"), strict=True))
 
 
 def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
-    """Write the rows that have a ratio, and all plots, into a new folder of `folder`; None without it."""
+    """Write rows, tables and plots into a new folder of `folder`; None where TensorBoard is missing."""
     if not tensorboard_is_there():
         return None
     board = folder / datetime.now().strftime("%Y%m%d-%H%M%S")
     with writing(board):
         for row in rows:
-            if "ratio" in row:
+            if row["kind"] in KINDS:
                 _write_row(row, board)
-        _write_plots(rows, board)
+        _write_pages(rows, board)
     return board
 
 
-def _write_plots(rows: Sequence[Row], board: Path) -> None:
+def _write_pages(rows: Sequence[Row], board: Path) -> None:
     with tempfile.TemporaryDirectory() as plots, tf.summary.create_file_writer(str(board)).as_default(step=0):
+        tf.summary.text("bench", "\n\n".join(table.as_markdown() for table in all_tables(rows)))
         for path in write_plots(rows, Path(plots)):
             tf.summary.image(path.stem, tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis])
 

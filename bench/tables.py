@@ -111,7 +111,7 @@ def claim_table(rows: Sequence[Row]) -> Table:
         ]
         for row in of_kind(rows, "claim")
     ]
-    return Table("Where the claim holds: 5 seeds with a partial last batch", header, body)
+    return Table("Where the claim holds: 3 seeds with a partial last batch", header, body)
 
 
 def step_table(rows: Sequence[Row]) -> Table:

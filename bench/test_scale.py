@@ -21,7 +21,7 @@ from model import FashionCNN
 
 TIMES = 10
 WIDTH = 2
-STEPS = 200  # of a tenth of which the memory is taken first
+STEPS = 100  # of a tenth of which the memory is taken first
 LEAK = 2**25  # bytes; a hundredth of a step's activations kept at each step would be more
 
 

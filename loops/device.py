@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from loops.errors import UserError
 
 CHOICES = ("auto", "cpu", "gpu")
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}  # Linux's flags and their names, the widest first
 
 
 class DeviceError(UserError):
@@ -60,14 +61,20 @@ def quiet() -> None:
 
 
 def cpu_name() -> str:
-    """The processor's model as Linux names it, elsewhere as Python does."""
+    """The processor's model as Linux names it, with its vector instructions; elsewhere as Python does.
+
+    Clouds give one name to several models, of which TensorFlow runs some with oneDNN and some without.
+    """
     import platform
 
+    facts: dict[str, str] = {}
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+        pairs = [line.partition(":") for line in lines]
+        facts = {name.strip(): value.strip() for name, _, value in reversed(pairs)}
+    name, flags = facts.get("model name"), facts.get("flags", "").split()
+    if name is None:
+        return platform.processor() or platform.machine()
+    return next((f"{name}, {words}" for flag, words in VECTORS.items() if flag in flags), name)
 
 
 @contextlib.contextmanager
