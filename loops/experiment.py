@@ -190,7 +190,7 @@ class _Training:
                 f"Lower --learning-rate ({config.learning_rate:g}); {folder} is marked as failed, its last "
                 "checkpoint is from before."
             ) from None
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, MemoryError) as error:
             if not _memory_is_short(error):
                 raise
             raise TrainingError(
@@ -251,10 +251,10 @@ def _save_failed(run: Run, result: Mapping[str, Any]) -> None:
         _warn(str(error))
 
 
-def _memory_is_short(error: tf.errors.OpError) -> bool:
+def _memory_is_short(error: Exception) -> bool:
     """TensorFlow says so by class, but of a GPU that is full already only by text."""
     words = ("out of memory", "OOM", "Dst tensor is not initialized")
-    short = isinstance(error, tf.errors.ResourceExhaustedError)
+    short = isinstance(error, tf.errors.ResourceExhaustedError | MemoryError)
     return short or any(word in str(error) for word in words)
 
 

@@ -244,11 +244,14 @@ def test_loss_that_stops_being_a_number_names_the_same_step_in_every_loop(
     assert messages[0].startswith(", seed 5: the loss is no finite number at step ")
 
 
-def test_device_memory_that_is_not_enough_names_the_batch_size(
-    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "error", [tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"), MemoryError()]
+)
+def test_memory_that_is_not_enough_names_the_batch_size(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def exhausted(*arguments: object, **more: object) -> None:
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        raise error
 
     monkeypatch.setattr(experiment, "LOOPS", {"tape": exhausted})
     with pytest.raises(TrainingError, match=r"out of memory at --batch-size 60\. Try --batch-size 30"):

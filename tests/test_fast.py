@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loops import cli, fast, tape
-from loops.compiled import stretch
+from loops.compiled import layout, stretch
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import new_model
@@ -15,7 +15,7 @@ from loops.history import History
 from loops.parity import differences, training_state
 from loops.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.states import Array
-from model import FashionCNN
+from model import PARAM_COUNT, FashionCNN
 
 CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)  # 250 images: 4 batches of 60, one of 10
 
@@ -87,6 +87,16 @@ def test_compiled_step_keeps_its_bits_on_any_number_of_threads(
         found.append(trained(fast.train, few, config, rung=COMPILED))
     assert not differences(found[0], found[1])
     assert not differences(found[0], found[2])
+
+
+def test_compiled_step_knows_where_each_variable_lies() -> None:
+    model, start = new_model(0), 0
+    variables = ("CONV1_KERNEL", "CONV1_BIAS", "CONV2_KERNEL", "CONV2_BIAS")
+    variables += ("HIDDEN_KERNEL", "HIDDEN_BIAS", "CLASSIFIER_KERNEL", "CLASSIFIER_BIAS")
+    for name, variable in zip(variables, model.trainable_variables, strict=True):
+        assert getattr(layout, name) == start, name
+        start += int(np.prod(variable.shape))
+    assert start == layout.PARAMETERS == PARAM_COUNT
 
 
 def test_compiled_step_refuses_another_network(small: FashionMnist) -> None:
