@@ -91,8 +91,8 @@ def test_compiled_step_keeps_its_bits_on_any_number_of_threads(
 
 def test_compiled_step_knows_where_each_variable_lies() -> None:
     model, start = new_model(0), 0
-    variables = ("CONV1_KERNEL", "CONV1_BIAS", "CONV2_KERNEL", "CONV2_BIAS")
-    variables += ("HIDDEN_KERNEL", "HIDDEN_BIAS", "CLASSIFIER_KERNEL", "CLASSIFIER_BIAS")
+    layers = ("CONV1", "CONV2", "HIDDEN", "CLASSIFIER")
+    variables = [f"{layer}_{part}" for layer in layers for part in ("KERNEL", "BIAS")]
     for name, variable in zip(variables, model.trainable_variables, strict=True):
         assert getattr(layout, name) == start, name
         start += int(np.prod(variable.shape))
