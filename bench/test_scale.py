@@ -21,8 +21,8 @@ from model import FashionCNN
 
 TIMES = 10
 WIDTH = 2
-STEPS = 100  # of a tenth of which the memory is taken first
-LEAK = 2**25  # bytes; a hundredth of a step's activations kept at each step would be more
+STEPS = 50  # of a tenth of which the memory is taken first
+LEAK = 2**25  # bytes; a fiftieth of a step's activations kept at each step would be more
 
 
 @pytest.mark.parametrize("loop", [pytest.param("tape", marks=pytest.mark.grid), "fast"])

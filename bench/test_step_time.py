@@ -10,7 +10,7 @@ from bench.arms import DelayedArm, FunctionArm, Variant, make_arm
 from bench.clock import timed
 from bench.counts import step_bytes, step_flops
 from bench.harness import fewer, measure
-from loops.batches import prepare, training_stream
+from loops.batches import prepare, training_stream, without_autotune
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
@@ -109,4 +109,5 @@ def test_inference(benchmark: Any, device: Device, fashion: FashionMnist, pairs:
 def fixed_batch(fashion: FashionMnist, batch_size: int) -> tf.data.Dataset:
     """One prepared batch, over and over: what is timed is the step, not the input."""
     split = fashion.train.first(batch_size)
-    return tf.data.Dataset.from_tensors(prepare(split.images, split.labels)).repeat()
+    batch = prepare(split.images, split.labels)
+    return without_autotune(tf.data.Dataset.from_tensors(batch).repeat())

@@ -43,17 +43,17 @@ def training_stream(split: Split, config: TrainConfig, first_step: int = 0) -> t
     def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return prepare(tf.gather(images, indices), tf.gather(labels, indices))
 
-    return _without_autotune(index_stream(len(split), config, first_step).map(gather).prefetch(2))
+    return without_autotune(index_stream(len(split), config, first_step).map(gather).prefetch(2))
 
 
 def evaluation_stream(split: Split, batch_size: int) -> tf.data.Dataset:
     """Batches (images, one-hot labels) of one pass in file order."""
     stream = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
-    return _without_autotune(stream.batch(batch_size).map(prepare).prefetch(2))
+    return without_autotune(stream.batch(batch_size).map(prepare).prefetch(2))
 
 
-def _without_autotune(stream: tf.data.Dataset) -> tf.data.Dataset:
-    """Nothing here is left to tune, and deleting a tuned iterator can take as long as its epoch."""
+def without_autotune(stream: tf.data.Dataset) -> tf.data.Dataset:
+    """A stream without autotuning: deleting a tuned iterator can take a minute, and nothing here needs it."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return stream.with_options(options)
