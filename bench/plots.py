@@ -57,10 +57,10 @@ def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     ticks_x = sorted({row["batch_size"] for row in steps})
     axes.set_xticks(ticks_x, [str(size) for size in ticks_x])
     axes.minorticks_off()
-    ticks = [0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4]
+    ticks = [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.figure.legend(ncols=3, loc="outside lower center", frameon=False)
 
 
 def picked_rungs(rows: Sequence[Row]) -> list[Row]:

@@ -45,7 +45,8 @@ def _train_one(
         f"learning rate {config.learning_rate}, seed {config.seed}"
     )
     if loop == "fast":
-        print(f"rung: {best_rung(device.kind).name}")
+        rung = best_rung(device.kind)
+        print(f"rung: {rung.name}{', compiled at its first use on a machine' if rung.compiled else ''}")
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
         outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch, keeping)
