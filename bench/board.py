@@ -11,11 +11,11 @@ import tensorflow as tf
 from bench.plots import write_plots
 from bench.tables import Row, all_tables
 from loops.events import tensorboard_is_there, writing
-from loops.pages import BENCH_HPARAMS, BENCH_METRICS, write_hparams_columns
+from loops.pages import BENCH_KIND, BENCH_RATIO, PACE, write_hparams_columns
 
-HPARAMS = (*BENCH_HPARAMS, "device", "batch_size")
+HPARAMS = {BENCH_KIND: "kind", "loop": "arm", "device": "device", "batch_size": "batch_size"}
 KINDS = ("step", "epoch", "rung")  # what gets a row of HParams: each is a run in TensorBoard's list
-METRICS = dict(zip(BENCH_METRICS, ("ms_per_step", "ratio"), strict=True))
+METRICS = {PACE: "ms_per_step", BENCH_RATIO: "ratio"}
 
 
 def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
@@ -41,7 +41,7 @@ def _write_pages(rows: Sequence[Row], board: Path) -> None:
 def _write_row(row: Row, board: Path) -> None:
     from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
 
-    settings = {name: row[name] for name in HPARAMS}
+    settings = {name: row[key] for name, key in HPARAMS.items()}
     name = re.sub(r"[^\w=.-]+", "-", "-".join(map(str, settings.values())))
     with tf.summary.create_file_writer(str(board / name)).as_default(step=0):
         write_hparams_columns()

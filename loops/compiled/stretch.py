@@ -99,7 +99,7 @@ class Stretch:
         part = part_size(images)
         self._parts = -(-images // part)
         self._threads = min(cores(), max(self._parts, LEAST_PARTS))
-        self._others = ThreadPoolExecutor(max(1, self._threads - 1))
+        self._pool = ThreadPoolExecutor(self._threads)
         self._scratch = [layout.new_scratch(part, ROWS * COLUMNS) for _ in range(self._threads)]
         padded = -(-images // ROWS) * ROWS
         self._features = zeros(layout.WINDOWS * padded * layout.FILTERS)
@@ -124,10 +124,9 @@ class Stretch:
         def work(own: layout.Scratch) -> None:
             run(self._threads, self._images, examples, parameters, shared, own, adam)
 
-        others = [self._others.submit(work, own) for own in self._scratch[1:]]
-        work(self._scratch[0])
-        for other in others:
-            other.result()
+        # all in the pool: a signal that Python raises in this thread leaves no other one waiting for it
+        for done in [self._pool.submit(work, own) for own in self._scratch]:
+            done.result()
         self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
 
 
@@ -153,9 +152,8 @@ def make_steps(
     """Two functions as in loops/fast.py: any number of full batches, and the partial last batch."""
     size, rest = config.batch_size, len(split) % config.batch_size
     variables = Variables(model, optimizer, running)
-    full, partial = (
-        Stretch(variables, split, images) if images else None for images in (min(size, len(split)), rest)
-    )
+    sizes = (size if size <= len(split) else 0, rest)
+    full, partial = (Stretch(variables, split, images) if images else None for images in sizes)
 
     def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
         assert full is not None
