@@ -39,7 +39,7 @@ def found_by_setting() -> dict[str, Future[dict[str, Any]]]:
 def test_claim(
     benchmark: Any, device: Device, setting: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    """3 seeds, 2 epochs of 1,000 images with a partial last batch, in a process of its own."""
+    """Some seeds, 2 epochs of 1,000 images with a partial last batch, in a process of its own."""
     if device.kind != "cpu":
         pytest.skip("the claim is about one CPU")
     if setting["threads"] > CORES:

@@ -1,4 +1,4 @@
-"""Training by a ladder of faster loops: many steps in one graph call, and what pays beyond."""
+"""Training by a ladder of faster loops: many steps in one call, and what pays beyond."""
 
 import functools
 import time
@@ -43,7 +43,7 @@ def train(
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
 
     The same batches and mathematics as the plain tape, run by `rung`, by default the best for
-    device and batch size. `on_step` is called after each stretch of steps, not after each step.
+    the device. `on_step` is called after each stretch of steps, not after each step.
     """
     kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)

@@ -4,6 +4,8 @@ import math
 import time
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from loops.batches import evaluation_stream, training_stream
@@ -89,13 +91,18 @@ class RunningMetrics:
         self.accuracy.count.assign_add(images)
         self._count_finite()
 
-    def add_sums(self, losses: tf.Tensor, hits: tf.Tensor, images: tf.Tensor) -> None:
-        """Add steps of `images` each by their sums of losses and of hits, (steps,) each."""
-        totals = tf.cast(self.loss.total, losses.dtype) + tf.cumsum(losses)
+    def totals(self, losses: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The sum of losses after each step, added one by one as `add` does, in however many calls."""
+        terms = np.concatenate([np.reshape(self.loss.total, 1), losses.astype(np.float32)])
+        return np.add.accumulate(terms, dtype=np.float32)[1:]
+
+    def add_steps(self, totals: tf.Tensor, hits: tf.Tensor, images: tf.Tensor) -> None:
+        """Add steps of `images` each: the sum of losses after each, and each one's hits, (steps,) both."""
         self._finite_steps.assign_add(tf.math.count_nonzero(tf.math.is_finite(totals)))
-        for metric, sums in ((self.loss, losses), (self.accuracy, hits)):
-            metric.total.assign_add(tf.cast(tf.reduce_sum(sums), tf.float32))
-            metric.count.assign_add(tf.cast(images * tf.size(losses), tf.float32))
+        self.loss.total.assign(totals[-1])
+        self.accuracy.total.assign_add(tf.cast(tf.reduce_sum(hits), tf.float32))
+        for metric in (self.loss, self.accuracy):
+            metric.count.assign_add(tf.cast(images * tf.size(totals), tf.float32))
 
     @property
     def variables(self) -> tuple[Any, ...]:

@@ -1,13 +1,18 @@
 """The fast loop: each rung keeps its grade, and the model stays the model."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from loops import cli, fast, tape
-from loops.compiled import layout, stretch
+from loops.batches import permutation
+from loops.compiled import layout, step, stretch
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.experiment import new_model
@@ -57,17 +62,27 @@ def test_other_rungs_stay_near_over_partial_batches(rung: Rung, small: FashionMn
             np.testing.assert_allclose(own[name], plain[name], rtol=1e-3, err_msg=name)
 
 
+@pytest.mark.parametrize("layer", ["conv1", "conv2"])
 @pytest.mark.parametrize("rung", [POOL_FIRST, COMPILED], ids=lambda rung: rung.name)
 def test_pooling_sends_the_gradient_of_a_tie_to_the_first_as_tensorflow_does(
-    rung: Rung, small: FashionMnist
+    rung: Rung, layer: str, small: FashionMnist
 ) -> None:
-    """Every window of the first convolution ties: max pooling before the activation changes no gradient."""
-    white = replace(small.train.first(60), images=np.full((60, 28, 28, 1), 255, np.uint8))
-    one_step, config = FashionMnist(white, small.test), TrainConfig(epochs=1, batch_size=60)
-    plain, own = trained(tape.train, one_step, config), trained(fast.train, one_step, config, rung=rung)
-    for name in plain:
-        if name.endswith("momentum"):
-            np.testing.assert_allclose(own[name], plain[name], rtol=1e-4, atol=1e-7, err_msg=name)
+    """A kernel of zeros: all places of a window tie, on patches that differ, so its gradient shows which won."""
+    one_step, config = FashionMnist(small.train.first(60), small.test), TrainConfig(epochs=1, batch_size=60)
+
+    def tied(train: object, **more: object) -> dict[str, Array]:
+        model = new_model(0)
+        conv = getattr(model, layer)
+        conv.kernel.assign(np.zeros(conv.kernel.shape))
+        conv.bias.assign(np.full(conv.bias.shape, 0.1))
+        history: History = train(model, one_step, config, **more)  # type: ignore[operator]
+        return training_state(model, history)
+
+    plain, own = tied(tape.train), tied(fast.train, rung=rung)
+    moments = [name for name in plain if name.endswith("momentum") and plain[name].any()]
+    assert moments
+    for name in moments:
+        assert ulps_of_largest(plain[name], own[name]) <= rung.ulps
 
 
 def test_rung_follows_the_device() -> None:
@@ -97,6 +112,66 @@ def test_compiled_step_knows_where_each_variable_lies() -> None:
         assert getattr(layout, name) == start, name
         start += int(np.prod(variable.shape))
     assert start == layout.PARAMETERS == PARAM_COUNT
+
+
+def test_compiled_step_keeps_its_bits_however_its_stretches_are_cut(small: FashionMnist) -> None:
+    """Weights, slots and the running loss and accuracy: a resumed run is cut elsewhere than the first."""
+    config, found = TrainConfig(batch_size=5), []
+    for cuts in ([20], [7, 7, 6], [1] * 20):
+        model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), tape.RunningMetrics()
+        run_steps, _ = fast.make_steps(model, optimizer, running, small.train, config, COMPILED)
+        order, done = permutation(len(small.train), 0, 0), 0
+        for count in cuts:
+            run_steps(order, tf.constant(done), tf.constant(count))
+            done += count
+        live = (*model.trainable_variables, *optimizer.variables, *running.variables)
+        found.append([np.asarray(variable) for variable in live])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_compiled_step_trains_where_its_cache_cannot_be_written(
+    small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: no thread may wait for one that failed."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    step.compiled.cache_clear()
+    monkeypatch.setattr(step.compiled()._cache, "load_overload", lambda *_: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(step.compiled()._cache, "save_overload", full)  # type: ignore[attr-defined]
+    monkeypatch.setattr(stretch, "cores", lambda: 2)
+    trained(fast.train, small, CONFIG, rung=COMPILED)
+
+
+def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
+    small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretch, "cores", lambda: 2)
+    model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), tape.RunningMetrics()
+    optimizer.build(model.trainable_variables)
+    own = stretch.Stretch(stretch.Variables(model, optimizer, running), small.train, 60)
+    submit = own._pool.submit
+    started: list[Any] = []
+
+    def first_only(*work: Any) -> Any:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(submit(*work))
+        return started[0]
+
+    monkeypatch.setattr(own._pool, "submit", first_only)
+    order = np.asarray(permutation(len(small.train), 0, 0))[:60]
+    with pytest.raises(RuntimeError, match="can't start"):
+        own.run(order, stretch._adam(optimizer, 1))
+    started[0].result(timeout=60)
+
+
+def test_compiled_step_refuses_xla(small: FashionMnist) -> None:
+    with pytest.raises(ValueError, match="jit_compile"):
+        fast.train(new_model(0), small, replace(CONFIG, jit_compile=True), rung=COMPILED)
 
 
 def test_compiled_step_refuses_another_network(small: FashionMnist) -> None:

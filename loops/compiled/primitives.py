@@ -219,11 +219,17 @@ def _give_way(typingctx: Any) -> Any:
 
 
 @kernel
-def meet(counters: Any, which: int, arrivals: int) -> None:
-    """Count this thread in, and wait until `arrivals` threads were counted since the counter was 0."""
+def meet(counters: Any, which: int, arrivals: int, aborted: int) -> bool:
+    """Count this thread in, and wait until `arrivals` threads were counted since the counter was 0.
+
+    False if counters[aborted] was set meanwhile, since one of them will never come.
+    """
     take_number(counters, which)
     spins = 0
     while _look_at(counters, which) < arrivals:
+        if _look_at(counters, aborted) != 0:
+            return False
         spins += 1
         if spins > SPINS:
             _give_way()
+    return True

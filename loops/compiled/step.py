@@ -27,7 +27,7 @@ from loops.compiled.layout import (
 )
 from loops.compiled.primitives import COLUMNS, OPTIONS, ROWS, kernel, meet, take_number
 
-TICKETS, ARRIVALS, COUNTERS = 0, 8, 16  # a cache line of int64 each
+TICKETS, ARRIVALS, ABORTED, COUNTERS = 0, 8, 16, 24  # a cache line of int64 each
 
 
 @kernel
@@ -148,7 +148,7 @@ def compiled() -> Callable[..., None]:
     which it takes into account as part of the function, makes it look at all.
     """
     texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    sources = int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:6], "big")
+    sources = int.from_bytes(hashlib.sha256(b"".join([*texts, bytes([COLUMNS])])).digest()[:6], "big")
 
     def run(
         threads: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any
@@ -158,7 +158,8 @@ def compiled() -> Callable[..., None]:
         tickets = arrivals = threads
         if take_number(shared.counters, TICKETS) == 0:
             _lay_out(parameters)
-        meet(shared.counters, ARRIVALS, arrivals)
+        if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+            return sources
         for step in range(len(adam.rates)):
             indices = examples.order[step * images : (step + 1) * images]
             while True:
@@ -172,7 +173,8 @@ def compiled() -> Callable[..., None]:
                 shared.losses[step, number], shared.hits[step, number] = loss, hits
             tickets += parts + threads
             arrivals += threads
-            meet(shared.counters, ARRIVALS, arrivals)
+            if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+                return sources
             while True:
                 number = take_number(shared.counters, TICKETS) - tickets
                 if number > WINDOWS:
@@ -183,7 +185,8 @@ def compiled() -> Callable[..., None]:
                     _update_block(number - 1, images, parameters, shared, own, adam, adam.rates[step])
             tickets += WINDOWS + 1 + threads
             arrivals += threads
-            meet(shared.counters, ARRIVALS, arrivals)
+            if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+                return sources
         return sources
 
     try:

@@ -1,5 +1,6 @@
 """The compiled step as the fast loop calls it: variables in, many steps by all threads, variables out."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ LEAST_PARTS = 4
 FLAT = tf.TensorSpec([layout.PARAMETERS], tf.float32)
 SIGNATURE = (
     *(FLAT, FLAT, FLAT),
-    tf.TensorSpec([None], tf.float64),
+    tf.TensorSpec([None], tf.float32),
     tf.TensorSpec([None], tf.int64),
     tf.TensorSpec([], tf.int32),
 )
@@ -65,7 +66,8 @@ class Variables:
 
     def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> None:
         """Assign what steps of `images` each left; `losses` and `hits` are a step's sums, (steps,)."""
-        arrays = (*parameters[:3], losses, hits, images)
+        totals = self._running.totals(losses)
+        arrays = (*parameters[:3], totals, hits, images)
         self._write(*(tf.convert_to_tensor(array) for array in arrays))
 
     @tf.function
@@ -78,7 +80,7 @@ class Variables:
         weights: tf.Tensor,
         momenta: tf.Tensor,
         velocities: tf.Tensor,
-        losses: tf.Tensor,
+        totals: tf.Tensor,
         hits: tf.Tensor,
         images: tf.Tensor,
     ) -> None:
@@ -86,8 +88,8 @@ class Variables:
             parts = tf.split(flat, [each.shape.num_elements() for each in kind])
             for part, each in zip(parts, kind, strict=True):
                 each.assign(tf.reshape(part, each.shape))
-        self._optimizer.iterations.assign_add(tf.size(losses))
-        self._running.add_sums(losses, hits, images)
+        self._optimizer.iterations.assign_add(tf.size(totals))
+        self._running.add_steps(totals, hits, images)
 
 
 class Stretch:
@@ -95,7 +97,8 @@ class Stretch:
 
     def __init__(self, variables: Variables, split: Split, images: int) -> None:
         self._variables, self._images = variables, images
-        self._pixels, self._labels = split.images.reshape(-1, layout.PIXELS, layout.PIXELS), split.labels
+        self._pixels = _fixed(split.images.reshape(-1, layout.PIXELS, layout.PIXELS))
+        self._labels = _fixed(split.labels)
         part = part_size(images)
         self._parts = -(-images // part)
         self._threads = min(cores(), max(self._parts, LEAST_PARTS))
@@ -105,6 +108,20 @@ class Stretch:
         self._features = zeros(layout.WINDOWS * padded * layout.FILTERS)
         self._delta = zeros(padded * layout.HIDDEN)
         self._gradients = zeros((self._parts, layout.GRADIENTS))
+
+    def _compile(
+        self,
+        examples: layout.Examples,
+        parameters: layout.Parameters,
+        shared: layout.Shared,
+        adam: layout.Adam,
+    ) -> None:
+        """Run no step, by this thread alone: were compiling to fail in one of many, the others would wait."""
+        no_steps = adam._replace(rates=adam.rates[:0])
+        # Numba has compiled before it saves; where the disk is full, the next process compiles again
+        with contextlib.suppress(OSError):
+            step.compiled()(1, self._images, examples, parameters, shared, self._scratch[0], no_steps)
+        shared.counters[:] = 0
 
     def run(self, order: Array, adam: layout.Adam) -> None:
         """Train on the images that `order`, int64 (steps · batch,), names; a rate of `adam` a step."""
@@ -118,16 +135,26 @@ class Stretch:
             zeros((count, self._parts), np.int64),
             zeros(step.COUNTERS, np.int64),
         )
-        examples = layout.Examples(self._pixels, self._labels, order, np.float32(PIXEL_SCALE))
-        run = step.compiled()
+        examples = layout.Examples(self._pixels, self._labels, _fixed(order), np.float32(PIXEL_SCALE))
+        self._compile(examples, parameters, shared, adam)
 
         def work(own: layout.Scratch) -> None:
-            run(self._threads, self._images, examples, parameters, shared, own, adam)
+            step.compiled()(self._threads, self._images, examples, parameters, shared, own, adam)
 
-        # all in the pool: a signal that Python raises in this thread leaves no other one waiting for it
-        for done in [self._pool.submit(work, own) for own in self._scratch]:
-            done.result()
+        try:
+            for done in [self._pool.submit(work, own) for own in self._scratch]:
+                done.result()
+        except BaseException:  # a thread that cannot start, or a signal: none may wait for it
+            shared.counters[step.ABORTED] = 1
+            raise
         self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
+
+
+def _fixed(array: Array) -> Array:
+    """A view that cannot be written: Numba compiles anew for arrays that can."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _adam(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:
@@ -151,6 +178,8 @@ def make_steps(
 ) -> tuple[Callable[[Any, Any, Any], None], Callable[[Any], None]]:
     """Two functions as in loops/fast.py: any number of full batches, and the partial last batch."""
     size, rest = config.batch_size, len(split) % config.batch_size
+    if config.jit_compile:
+        raise ValueError("jit_compile: the compiled step is not XLA's")
     variables = Variables(model, optimizer, running)
     sizes = (size if size <= len(split) else 0, rest)
     full, partial = (Stretch(variables, split, images) if images else None for images in sizes)
