@@ -1,4 +1,4 @@
-"""The ladder: what the fast loop does otherwise than the plain tape; three small changes, and a step of our own."""
+"""The ladder: what the fast loop does otherwise than the tape: three small changes, and a step of our own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ def test_other_rungs_stay_near_over_partial_batches(rung: Rung, small: FashionMn
 def test_pooling_sends_the_gradient_of_a_tie_to_the_first_as_tensorflow_does(
     rung: Rung, layer: str, small: FashionMnist
 ) -> None:
-    """A kernel of zeros: all places of a window tie, on patches that differ, so its gradient shows which won."""
+    """A kernel of zeros: all places of a window tie, on patches that differ: its gradient tells."""
     one_step, config = FashionMnist(small.train.first(60), small.test), TrainConfig(epochs=1, batch_size=60)
 
     def tied(train: object, **more: object) -> dict[str, Array]:
