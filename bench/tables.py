@@ -224,7 +224,7 @@ def memory_table(rows: Sequence[Row]) -> Table:
         [
             row["arm"],
             row["device"],
-            f"{row['steps'] // 10} to {row['steps']}",
+            f"{row.get('first_steps', row['steps'] // 10)} to {row['steps']}",
             f"{row['resident_bytes'] / MIB:,.0f}",
             f"{row['grown_bytes'] / MIB:+.1f}",
         ]
