@@ -34,7 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fit-vs-tape")
     group.addoption("--device", choices=("cpu", "gpu", "all"), default="all", help="what to measure (all)")
     group.addoption("--epochs", type=int, default=3, help="epochs of the full trainings (3)")
-    group.addoption("--pairs", type=int, default=20, help="pairs of blocks behind each ratio (20)")
+    group.addoption(
+        "--pairs",
+        type=int,
+        default=20,
+        help="pairs of blocks behind a headline (20)",
+    )
     group.addoption("--board", type=Path, default=Path("runs/bench"), help="for TensorBoard (runs/bench)")
     group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.arms import Arm
 from bench.clock import timed
-from bench.timing import Ratio, paired_ratio, relative_iqr
+from bench.timing import FEWEST_PAIRS, Ratio, paired_ratio, relative_iqr
 
 BLOCK_SECONDS = 0.3  # a block lasts at least this long, so that the clock and the sync do not count
 WARMUP_BLOCKS = 2
@@ -51,7 +51,7 @@ def steps_for(seconds_per_step: float, multiple: int = 1) -> int:
 
 def fewer(pairs: int) -> int:
     """The pairs of a row that no headline rests on."""
-    return max(2, pairs // 4)
+    return min(pairs, max(FEWEST_PAIRS, pairs // 4))
 
 
 def warm_up(arm: Arm, multiple: int) -> tuple[float, int]:

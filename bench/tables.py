@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.floor import floor_seconds
-from bench.timing import NOISY, Ratio, independent_ratio, verdict
+from bench.timing import FEWEST_PAIRS, NOISY, Ratio, independent_ratio, verdict
 
 Row = Mapping[str, Any]
 MIB = 2**20
@@ -363,6 +363,12 @@ def noise_lines(rows: Sequence[Row], load_at_start: float) -> list[str]:
         lines.append(f"noise: epochs of one training differ, the machine halted: {', '.join(halting)}")
     if off:
         lines.append(f"noise: the A/A control (fit against fit) excludes 1: {', '.join(off)}")
+    if any(row["pairs"] < FEWEST_PAIRS for row in timed):
+        lines.append(
+            f"noise: intervals of fewer than {FEWEST_PAIRS} pairs cover the truth less often than they say"
+        )
+    if timed and not any(row.get("control") for row in timed):
+        lines.append("noise: no A/A control was measured; faster and slower rest on the interval alone")
     if load_at_start > cores:
         lines.append(f"noise: load average {load_at_start:.1f} at the start on {cores} cores")
     return lines

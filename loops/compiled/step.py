@@ -141,7 +141,7 @@ def _update_block(
 
 
 @functools.cache
-def compiled() -> Callable[..., None]:
+def compiled() -> Callable[..., int]:
     """The function `run`, compiled at its first call and kept where Numba keeps such things.
 
     Numba looks at one file to see whether what it kept is still right; a number made of all files here,
