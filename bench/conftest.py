@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,10 +20,14 @@ from loops.device import Device, DeviceError
 from loops.environment import describe
 from loops.errors import UserError
 
+if TYPE_CHECKING:
+    from bench.harness import References
+
 ENVIRONMENT = dict(os.environ)  # as it was before a GPU was hidden from this process
 NO_GPU = "TensorFlow sees no GPU on this machine"
 HERE = pytest.StashKey[Device]()
 LOAD = pytest.StashKey[float]()
+PROBE = pytest.StashKey[subprocess.Popen[bytes]]()
 ROWS = pytest.StashKey[list[dict[str, Any]]]()
 ELSEWHERE_FACTS = pytest.StashKey[dict[str, Any]]()
 ELSEWHERE = pytest.StashKey[list[dict[str, Any]]]()  # rows that the GPU's own process measured
@@ -49,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start TensorFlow on the one device of this process, before a test module imports it."""
     if min(config.getoption("--epochs"), config.getoption("--pairs") - 1) < 1:
         raise pytest.UsageError("--epochs must be at least 1 and --pairs at least 2")
+    if config.getoption("--device") == "all" and not (config.option.help or config.option.collectonly):
+        config.stash[PROBE] = _probe_for_gpu()  # while this process starts TensorFlow
     config.addinivalue_line("markers", "grid: only with --grid")
     config.stash[LOAD] = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     try:
@@ -56,6 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
     except DeviceError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[ROWS], config.stash[ELSEWHERE], config.stash[ELSEWHERE_FACTS] = [], [], {}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no process behind."""
+    if PROBE in config.stash:
+        config.stash[PROBE].wait()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -83,8 +95,9 @@ def pairs(pytestconfig: pytest.Config) -> int:
 def device(request: pytest.FixtureRequest) -> Device:
     """The device that this process measures; rows of another one are skipped here, with the reason."""
     here = request.config.stash[HERE]
+    gpu = gpu_is_there(request.config)  # asked for the CPU's rows too: none is timed beside that process
     if request.param != here.kind:
-        pytest.skip("measured in a process of its own, below" if gpu_is_there() else NO_GPU)
+        pytest.skip("measured in a process of its own, below" if gpu else NO_GPU)
     return here
 
 
@@ -97,16 +110,23 @@ def fashion() -> FashionMnist:
         pytest.exit(f"error: {error}", returncode=1)
 
 
+@pytest.fixture(scope="module")
+def references() -> Iterator["References"]:
+    """The arms that rows of one file are timed against."""
+    from bench.harness import References  # imports TensorFlow, which pytest_configure starts
+
+    own = References()
+    yield own
+    own.close()
+
+
 @pytest.fixture(scope="session")
-def trainings(
-    fashion: FashionMnist, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Any:
+def trainings(fashion: FashionMnist, pytestconfig: pytest.Config) -> Any:
     """The full trainings of this session."""
     from bench.trainings import Trainings  # imports TensorFlow, which pytest_configure starts
 
     config = TrainConfig(epochs=pytestconfig.getoption("--epochs"))
-    folder = tmp_path_factory.mktemp("runs")
-    return Trainings(fashion, config, pytestconfig.stash[HERE], folder, _announcer(pytestconfig))
+    return Trainings(fashion, config, _announcer(pytestconfig))
 
 
 def _announcer(config: pytest.Config) -> Callable[[str], None]:
@@ -129,23 +149,22 @@ def collect_row(request: pytest.FixtureRequest, device: Device, benchmark: Any) 
         request.config.stash[ROWS].append(dict(benchmark.extra_info))
 
 
-_probed: list[bool] = []
+def _probe_for_gpu() -> subprocess.Popen[bytes]:
+    """A process, from which this one's setting hides no GPU, that ends with 0 if it finds one."""
+    ask = [sys.executable, "-c", "from loops import device; device.start('gpu')"]
+    return subprocess.Popen(ask, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def gpu_is_there() -> bool:
-    """Whether a fresh process, from which this one's setting hides no GPU, finds one; asked once."""
-    if not _probed:
-        ask = "from loops import device; device.start('gpu')"
-        done = subprocess.run([sys.executable, "-c", ask], env=ENVIRONMENT, capture_output=True, check=False)
-        _probed.append(done.returncode == 0)
-    return _probed[0]
+def gpu_is_there(config: pytest.Config) -> bool:
+    """Whether --device all found a GPU; waits for the process that looks."""
+    return PROBE in config.stash and config.stash[PROBE].wait() == 0
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-benchmark writes its JSON
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With --device all and a GPU in the machine: measure it now, in a process of its own."""
     config = session.config
-    if config.getoption("--device") != "all" or not config.stash[ROWS] or not gpu_is_there():
+    if config.getoption("--device") != "all" or not config.stash[ROWS] or not gpu_is_there(config):
         return
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "gpu.json"

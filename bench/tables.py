@@ -10,7 +10,7 @@ from bench.floor import floor_seconds
 from bench.timing import FEWEST_PAIRS, NOISY, Ratio, independent_ratio, verdict
 
 Row = Mapping[str, Any]
-MIB = 2**20
+KIB, MIB = 2**10, 2**20
 HALTING = 1.5  # the slowest epoch of a training over the fastest; beyond it, seconds say little
 
 
@@ -219,18 +219,17 @@ def scale_table(rows: Sequence[Row]) -> Table:
 
 
 def memory_table(rows: Sequence[Row]) -> Table:
-    """The process's memory as steps go on."""
+    """What a training holds of memory as steps go on."""
     body = [
         [
             row["arm"],
             row["device"],
-            f"{row.get('first_steps', row['steps'] // 10)} to {row['steps']}",
-            f"{row['resident_bytes'] / MIB:,.0f}",
-            f"{row['grown_bytes'] / MIB:+.1f}",
+            f"{row['first_steps']} to {row['steps']}",
+            f"{row['grown_bytes'] / KIB:+,.0f}",
         ]
         for row in of_kind(rows, "memory")
     ]
-    return Table("Memory over steps", ["loop", "device", "steps", "MiB, session", "growth MiB"], body)
+    return Table("Memory over steps", ["loop", "device", "steps", "growth KiB"], body)
 
 
 def keeping_table(rows: Sequence[Row]) -> Table:

@@ -10,12 +10,14 @@ import pytest
 from bench import claim
 from bench.conftest import ENVIRONMENT
 from loops.device import Device
+from loops.environment import onednn_enabled
 
 CORES = os.cpu_count() or 1
+OWN: dict[str, Any] = {"onednn": onednn_enabled(), "threads": min(2, CORES), "determinism": False}
 SETTINGS: list[dict[str, Any]] = [
     {"onednn": onednn, "threads": threads, "determinism": determinism}
     for onednn, threads, determinism in itertools.product((True, False), (1, 2), (False, True))
-    if not determinism or (onednn and threads == 2)
+    if not determinism or threads == 2
 ]
 
 
@@ -24,18 +26,33 @@ def named(setting: dict[str, Any]) -> str:
     return f"{words}, {setting['threads']} threads" + (", op determinism" if setting["determinism"] else "")
 
 
+def cases() -> list[Any]:
+    """By default what differs in one thing from this machine's own setting, which the full trainings try."""
+    marks = [() if _changes(setting) == 1 else (pytest.mark.grid,) for setting in SETTINGS]
+    return [
+        pytest.param(setting, marks=mark, id=named(setting))
+        for setting, mark in zip(SETTINGS, marks, strict=True)
+    ]
+
+
+def _changes(setting: dict[str, Any]) -> int:
+    return sum(setting[key] != value for key, value in OWN.items())
+
+
 @pytest.fixture(scope="module")
-def found_by_setting() -> dict[str, Future[dict[str, Any]]]:
-    """What a process under each setting found, as many at a time as there are cores: nothing is timed."""
-    with ThreadPoolExecutor(CORES) as pool:
+def found_by_setting(request: pytest.FixtureRequest) -> dict[str, Future[dict[str, Any]]]:
+    """What a process under each chosen setting found, some at a time: nothing is timed."""
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    chosen = {named(each["setting"]): each["setting"] for each in parameters if "setting" in each}
+    with ThreadPoolExecutor(CORES + 1) as pool:  # a process alone does not fill a core
         return {
-            named(setting): pool.submit(claim.check, **setting, environment=ENVIRONMENT)
-            for setting in SETTINGS
+            name: pool.submit(claim.check, **setting, environment=ENVIRONMENT)
+            for name, setting in chosen.items()
             if setting["threads"] <= CORES
         }
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=named)
+@pytest.mark.parametrize("setting", cases())
 def test_claim(
     benchmark: Any, device: Device, setting: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:

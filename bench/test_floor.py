@@ -9,7 +9,7 @@ from bench.arms import FunctionArm
 from bench.harness import measure_alone
 from loops.device import Device
 
-BLOCKS = 10
+BLOCKS = 5
 
 
 def test_matrix_multiply_rate(benchmark: Any, device: Device) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from bench.arms import FunctionArm, Variant, make_arm
-from bench.harness import fewer, measure
+from bench.harness import References, fewer, measure
 from loops import checkpoint
 from loops.batches import training_stream
 from loops.config import TrainConfig
@@ -27,7 +27,13 @@ CONFIG = TrainConfig(epochs=10**6)
 
 @pytest.mark.parametrize("what", ["checkpoint", "curves"])
 def test_cost_an_epoch(
-    benchmark: Any, device: Device, what: str, fashion: FashionMnist, pairs: int, tmp_path: Path
+    benchmark: Any,
+    device: Device,
+    what: str,
+    fashion: FashionMnist,
+    references: References,
+    pairs: int,
+    tmp_path: Path,
 ) -> None:
     """One save, or one epoch's scalars, against a step of the tape; an epoch has 200 of these."""
     keep = {"checkpoint": _saving, "curves": _logging}[what](tmp_path, device)
@@ -36,7 +42,8 @@ def test_cost_an_epoch(
     benchmark.extra_info.update(
         kind="keeping", arm=what, device=device.kind, device_name=device.name, steps_per_epoch=steps
     )
-    step = make_arm(Variant("tape"), training_stream(fashion.train, CONFIG))
+    stream = training_stream(fashion.train, CONFIG)
+    step = references.get("tape with input", lambda: make_arm(Variant("tape"), stream))
     measure(benchmark, FunctionArm(keep), step, pairs=fewer(pairs))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.arms import Variant, make_arm
-from bench.harness import fewer, measure
+from bench.harness import References, fewer, measure
 from bench.parts import make_parts
 from loops.batches import training_stream
 from loops.config import TrainConfig
@@ -15,12 +15,14 @@ from loops.experiment import new_model
 
 
 @pytest.mark.parametrize("part", ["input", "forward", "forward and backward", "optimizer", "metrics"])
-def test_part(benchmark: Any, device: Device, part: str, fashion: FashionMnist, pairs: int) -> None:
+def test_part(
+    benchmark: Any, device: Device, part: str, fashion: FashionMnist, references: References, pairs: int
+) -> None:
     """One part alone, against the tape's whole step with its input: the ratio is the share."""
     config = TrainConfig(epochs=10**6)
     stream = training_stream(fashion.train, config)
     benchmark.group = f"parts, {device.kind}"
     benchmark.extra_info.update(kind="part", arm=part, device=device.kind, device_name=device.name)
     arm = make_parts(new_model(0), stream)[part]()
-    whole = make_arm(Variant("tape"), stream)
+    whole = references.get("tape with input", lambda: make_arm(Variant("tape"), stream))
     measure(benchmark, arm, whole, pairs=fewer(pairs), batch_size=config.batch_size)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from bench.arms import DelayedArm, FunctionArm, Variant, make_arm
 from bench.clock import timed
 from bench.counts import step_bytes, step_flops
-from bench.harness import fewer, measure
+from bench.harness import References, fewer, measure
 from loops.batches import prepare, training_stream, without_autotune
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -20,7 +20,7 @@ FIT, TAPE = Variant("fit"), Variant("tape")
 BATCH_SIZE = TrainConfig().batch_size
 BATCH_SIZES = (1, 8, 32, 128, 300, 1000)
 PLANTED = 0.05
-CALIBRATION = 8  # steps to a sync when the planted pause is sized, as in a block
+CALIBRATION = 5  # blocks by which the planted pause is sized
 VARIANTS = (
     FIT,  # against itself: the A/A control, whose interval should hold 1
     TAPE,
@@ -44,7 +44,13 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize(("variant", "batch_size"), cases())
 def test_step(
-    benchmark: Any, device: Device, variant: Variant, batch_size: int, fashion: FashionMnist, pairs: int
+    benchmark: Any,
+    device: Device,
+    variant: Variant,
+    batch_size: int,
+    fashion: FashionMnist,
+    references: References,
+    pairs: int,
 ) -> None:
     """One training step on a fixed batch in memory, against fit()'s."""
     model = new_model(0)
@@ -59,13 +65,15 @@ def test_step(
         bytes=step_bytes(model, batch_size),
     )
     stream = fixed_batch(fashion, batch_size)
-    arm, reference = make_arm(variant, stream), make_arm(FIT, stream)
-    multiple = variant.steps_per_execution
+    fit = references.get(batch_size, lambda: make_arm(FIT, stream))
     own = pairs if (variant, batch_size) in HEADLINES else fewer(pairs)
-    measure(benchmark, arm, reference, pairs=own, batch_size=batch_size, multiple=multiple)
+    multiple = variant.steps_per_execution
+    measure(benchmark, make_arm(variant, stream), fit, pairs=own, batch_size=batch_size, multiple=multiple)
 
 
-def test_epoch(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+def test_epoch(
+    benchmark: Any, device: Device, fashion: FashionMnist, references: References, pairs: int
+) -> None:
     """The tape's step with its share of the input pipeline, against fit()'s: an epoch's time by steps."""
     stream = training_stream(fashion.train, TrainConfig(epochs=10**6))
     benchmark.group = f"epoch, {device.kind}"
@@ -76,23 +84,27 @@ def test_epoch(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int
         device_name=device.name,
         steps_per_epoch=TrainConfig().steps_per_epoch(len(fashion.train)),
     )
-    measure(benchmark, make_arm(TAPE, stream), make_arm(FIT, stream), pairs=pairs, batch_size=BATCH_SIZE)
+    fit = references.get("fit with input", lambda: make_arm(FIT, stream))
+    measure(benchmark, make_arm(TAPE, stream), fit, pairs=fewer(pairs), batch_size=BATCH_SIZE)
 
 
-def test_planted_slowdown(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+def test_planted_slowdown(
+    benchmark: Any, device: Device, fashion: FashionMnist, references: References, pairs: int
+) -> None:
     """The positive control: a tape whose every step sleeps 5 % longer than it takes should show as slower."""
     stream = fixed_batch(fashion, BATCH_SIZE)
-    arm, reference = make_arm(TAPE, stream), make_arm(TAPE, stream)
-    arm.run(2)
-    pause = PLANTED * statistics.median(timed(lambda: arm.run(CALIBRATION)) for _ in range(5)) / CALIBRATION
+    arm, tape = make_arm(TAPE, stream), references.get("tape", lambda: make_arm(TAPE, stream))
+    pause = PLANTED * statistics.median(timed(tape.block) for _ in range(CALIBRATION)) / tape.steps
     benchmark.group = f"control, {device.kind}"
     benchmark.extra_info.update(
         kind="planted", arm="tape, 5 % asleep", device=device.kind, device_name=device.name, slowdown=PLANTED
     )
-    measure(benchmark, DelayedArm(arm, pause), reference, pairs=pairs, batch_size=BATCH_SIZE)
+    measure(benchmark, DelayedArm(arm, pause), tape, pairs=pairs, batch_size=BATCH_SIZE)
 
 
-def test_inference(benchmark: Any, device: Device, fashion: FashionMnist, pairs: int) -> None:
+def test_inference(
+    benchmark: Any, device: Device, fashion: FashionMnist, references: References, pairs: int
+) -> None:
     """A compiled forward pass, against `predict_on_batch`."""
     images, _ = next(iter(fixed_batch(fashion, BATCH_SIZE)))
     model = new_model(0)
@@ -102,7 +114,7 @@ def test_inference(benchmark: Any, device: Device, fashion: FashionMnist, pairs:
     benchmark.extra_info.update(
         kind="inference", arm="tf.function", device=device.kind, device_name=device.name
     )
-    predict = FunctionArm(lambda: model.predict_on_batch(images))
+    predict = references.get("predict", lambda: FunctionArm(lambda: model.predict_on_batch(images)))
     measure(benchmark, FunctionArm(forward), predict, pairs=fewer(pairs), batch_size=BATCH_SIZE)
 
 

@@ -21,24 +21,24 @@ def test_training(benchmark: Any, loop: str, device: Device, trainings: Training
     """Train by one loop, evaluate, and hold the scores against what seeds give."""
     benchmark.group = f"training, {device.kind}"
     memory = PeakMemory(device)
-    outcome = benchmark.pedantic(trainings.outcome, args=(loop,), rounds=1)
-    scores = outcome.evaluation
+    trained = benchmark.pedantic(trainings.by, args=(loop,), rounds=1)
+    scores = trained.evaluation
     benchmark.extra_info.update(
         kind="training",
         loop=loop,
         device=device.kind,
         device_name=device.name,
         config=asdict(trainings.config),
-        params=outcome.model.count_params(),
+        params=trained.model.count_params(),
         test_accuracy=scores.accuracy,
         f1_micro=scores.f1_micro,
         f1_macro=scores.f1_macro,
-        train_seconds=outcome.history.train_seconds,
-        images_per_second=len(outcome.history.epochs) * TRAIN_IMAGES / outcome.history.train_seconds,
+        train_seconds=trained.history.train_seconds,
+        images_per_second=len(trained.history.epochs) * TRAIN_IMAGES / trained.history.train_seconds,
         **memory.read(),
-        epoch_seconds=[record.train_seconds for record in outcome.history.epochs],
+        epoch_seconds=[record.train_seconds for record in trained.history.epochs],
     )
-    assert outcome.model.count_params() == PARAM_COUNT == 411_242
+    assert trained.model.count_params() == PARAM_COUNT == 411_242
     if trainings.config.epochs == 3:
         assert abs(scores.accuracy - SEEDS_MEAN) < 4 * SEEDS_STD
     assert scores.f1_micro == pytest.approx(scores.accuracy)  # one label an image
@@ -47,8 +47,8 @@ def test_training(benchmark: Any, loop: str, device: Device, trainings: Training
 def test_parity(benchmark: Any, device: Device, trainings: Trainings) -> None:
     """Bit-identical weights, optimizer slots and metrics on a CPU; bounded drift on a GPU."""
     benchmark.group = f"parity, {device.kind}"
-    fit, tape = (trainings.outcome(loop) for loop in ("fit", "tape"))
-    states = [training_state(outcome.model, outcome.history) for outcome in (fit, tape)]
+    fit, tape = (trainings.by(loop) for loop in ("fit", "tape"))
+    states = [training_state(trained.model, trained.history) for trained in (fit, tape)]
     found = benchmark.pedantic(differences, args=states, rounds=1)
     weights = [difference for difference in found if difference.name.startswith("weight")]
     worst = max((difference.relative for difference in weights), default=0.0)

@@ -1,7 +1,7 @@
 """Full trainings, each done once in a session however many rows ask for it."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -9,10 +9,9 @@ from loops import tape
 from loops.config import TrainConfig
 from loops.console import format_metrics
 from loops.data import FashionMnist
-from loops.device import Device
-from loops.evaluate import evaluate
-from loops.experiment import Outcome, new_model, run_experiment
-from loops.history import EpochRecord
+from loops.evaluate import Evaluation, evaluate
+from loops.experiment import LOOPS, new_model
+from loops.history import EpochRecord, History
 from loops.parity import differences, training_state
 
 # Test accuracy after 3 epochs at batch size 300 over 20 seeds (docs/study/study.csv); micro-F1 is the
@@ -20,36 +19,39 @@ from loops.parity import differences, training_state
 SEEDS_MEAN, SEEDS_STD = 0.8818, 0.0043
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the model as trained, its history, its test scores."""
+
+    model: tf.keras.Model
+    history: History
+    evaluation: Evaluation
+
+
 class Trainings:
     """The trainings of one session, by loop."""
 
-    def __init__(
-        self,
-        data: FashionMnist,
-        config: TrainConfig,
-        device: Device,
-        runs: Path,
-        announce: Callable[[str], None],
-    ) -> None:
+    def __init__(self, data: FashionMnist, config: TrainConfig, announce: Callable[[str], None]) -> None:
         self.config = config
-        self._data, self._device, self._runs = data, device, runs
-        self._announce = announce
-        self._outcomes: dict[str, Outcome] = {}
+        self._data, self._announce = data, announce
+        self._trained: dict[str, Trained] = {}
 
-    def outcome(self, loop: str) -> Outcome:
+    def by(self, loop: str) -> Trained:
         """Train by `loop`, or return the training that was already done."""
-        if loop not in self._outcomes:
+        if loop not in self._trained:
+            self._trained[loop] = self._train(loop)
+        return self._trained[loop]
 
-            def on_epoch(record: EpochRecord) -> None:
-                progress = f"epoch {record.epoch + 1}/{self.config.epochs}"
-                self._announce(
-                    f"{loop} {progress}  {format_metrics(record.metrics)}  {record.train_seconds:.1f} s"
-                )
-
-            self._outcomes[loop] = run_experiment(
-                loop, self._data, self.config, self._device, self._runs, on_epoch=on_epoch
+    def _train(self, loop: str) -> Trained:
+        def on_epoch(record: EpochRecord) -> None:
+            progress = f"epoch {record.epoch + 1}/{self.config.epochs}"
+            self._announce(
+                f"{loop} {progress}  {format_metrics(record.metrics)}  {record.train_seconds:.1f} s"
             )
-        return self._outcomes[loop]
+
+        model = new_model(self.config.seed)
+        history = LOOPS[loop](model, self._data, self.config, on_epoch=on_epoch)
+        return Trained(model, history, evaluate(model, self._data.test))
 
 
 def drift(data: FashionMnist, config: TrainConfig, place: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench import report
-from bench.harness import Pairing, steps_for
+from bench.harness import Pairing, References, Warm, steps_for
 from bench.timing import Ratio, independent_ratio, paired_ratio, relative_iqr, verdict
 
 
@@ -65,6 +65,43 @@ def test_blocks_alternate_their_order_and_pair_up(pairs: int, steps: int) -> Non
     assert len(pairing.reference_seconds) == pairs
 
 
+class CountingArm:
+    """An arm whose steps cost nothing but are counted."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.closed = False
+
+    def run(self, steps: int) -> None:
+        self.calls.append(steps)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_reference_is_made_once_for_all_its_rows() -> None:
+    references = References()
+    made: list[CountingArm] = []
+
+    def make() -> CountingArm:
+        made.append(CountingArm())
+        return made[-1]
+
+    first = references.get("fit", make)
+    assert references.get("fit", make) is first
+    assert references.get("tape", make) is not first
+    references.close()
+    assert [arm.closed for arm in made] == [True, True]
+
+
+def test_blocks_of_steps_in_one_call_are_whole_calls() -> None:
+    arm = CountingArm()
+    assert Warm.up(arm, multiple=8).steps % 8 == 0
+    assert len(arm.calls) == 4  # the first call, the pilot, two warm-up blocks
+    assert arm.calls[:2] == [8, 8]
+    assert not any(steps % 8 for steps in arm.calls)
+
+
 def test_interval_covers_the_true_ratio_as_often_as_it_says() -> None:
     """1,000 simulated runs of 20 pairs: shared drift, and noise with the long tail that timings have."""
     rng = np.random.default_rng(1)
@@ -94,10 +131,10 @@ def test_unpaired_ratio_is_that_of_the_medians() -> None:
 
 
 def test_block_lasts_long_enough_in_whole_calls() -> None:
-    assert steps_for(0.1) == 3
-    assert steps_for(5.0) == 1
-    assert steps_for(0.1, multiple=8) == 8
-    assert steps_for(0.01, multiple=8) == 32
+    assert steps_for(0.1, 0.25) == 3
+    assert steps_for(5.0, 0.25) == 1
+    assert steps_for(0.1, 0.25, multiple=8) == 8
+    assert steps_for(0.01, 0.25, multiple=8) == 32
 
 
 def test_no_file_of_the_bench_has_a_clock_of_its_own() -> None:
