@@ -82,7 +82,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     diagnose = _command(commands, "diagnose", "name the mistake in a training step of your own", _diagnose)
     diagnose.add_argument("case", type=Path, metavar="CASE.py", help="see docs/diagnose.md")
     diagnose.add_argument("--steps", type=_positive_int, default=DIAGNOSIS_STEPS, help="steps to compare")
-    return parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # said by the command, whose usage helps, and not by the whole
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 class _HelpWithDefaults(argparse.ArgumentDefaultsHelpFormatter):
@@ -155,6 +158,10 @@ def _train(options: argparse.Namespace) -> int:
             print(f"{resume}: this run is done; result.json holds its scores")
             return 0
     images, where = _prepare(options)
+    count = len(images.train)
+    if config.batch_size > count:
+        what = f"--batch-size {config.batch_size} is more than the {count} images there are"
+        print(f"warning: {what}: an epoch is one step on all of them", file=sys.stderr)
     from loops.compare import train_and_print
     from loops.experiment import Keeping
 
@@ -174,7 +181,9 @@ def _study(options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     from loops.contrast import contrast
 
-    named = [path if path.is_dir() else options.folder / path for path in options.names]
+    named = [
+        path if len(path.parts) > 1 or path.is_dir() else options.folder / path for path in options.names
+    ]
     print(contrast(*named))
     return 0
 

@@ -46,7 +46,7 @@ def _train_one(
     )
     if loop == "fast":
         rung = best_rung(device.kind)
-        print(f"rung: {rung.name}{', compiled at first use, which takes some 15 s' if rung.compiled else ''}")
+        print(f"rung: {rung.name}{' (compiles for some 15 s, once a checkout)' if rung.compiled else ''}")
     bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
     try:
         outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch, keeping)

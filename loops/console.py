@@ -29,6 +29,7 @@ class EpochBars:
         self._pace = ""
         self._first_step_at = self._shown_at = 0.0
         self._first_done = 0
+        self._since = time.monotonic()  # an epoch's clock starts before its first call, which may compile
 
     def on_step(self, step: int, read_metrics: Callable[[], Metrics]) -> None:
         """Advance the bar; `step` counts from 1 over the whole training."""
@@ -50,6 +51,7 @@ class EpochBars:
         if self._progress is not None:
             self._show(self._steps_per_epoch, f"{format_metrics(record.metrics)}  {self._pace}")
             self.close()
+        self._since = time.monotonic()
 
     def close(self) -> None:
         """Give the terminal back, wherever the epoch was left."""
@@ -67,8 +69,10 @@ class EpochBars:
             # A pipe has no width of its own; without one the metrics would be cut off.
             console=Console(highlight=False, width=None if sys.stdout.isatty() else 130),
             auto_refresh=False,  # a refreshing thread would take time from the steps
+            get_time=time.monotonic,
         )
         self._task = self._progress.add_task("", total=self._steps_per_epoch, text="")
+        self._progress.tasks[0].start_time = self._since
         self._progress.start()
 
     def _show(self, done: int, text: str) -> None:

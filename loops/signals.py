@@ -43,4 +43,8 @@ class StopRequest:
         name = signal.Signals(number).name
         if not self.polite:
             raise Stopped(number, f"stopped by {name}")
-        print(f"\n{name}: stopping after this step; once more leaves at once", file=sys.stderr, flush=True)
+        print(
+            f"\n{name}: stopping after the steps under way; once more leaves at once",
+            file=sys.stderr,
+            flush=True,
+        )

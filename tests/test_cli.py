@@ -31,6 +31,7 @@ from loops.device import Device
         ["tape", "--seed", "-1"],
         ["tape", "--seed", str(2**32)],
         ["tape", "--device", "tpu"],
+        ["tape", "--fsat"],
     ],
 )
 def test_bad_option_is_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,6 +40,25 @@ def test_bad_option_is_a_usage_error(arguments: list[str], capsys: pytest.Captur
     assert exit_.value.code == 2
     message = capsys.readouterr().err
     assert not arguments or arguments[-1] in message
+
+
+def test_usage_error_shows_the_usage_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["tape", "--fsat"])
+    assert capsys.readouterr().err.startswith("usage: python -m loops tape [-h] [--seed")
+
+
+@pytest.mark.parametrize(("named", "looked_for"), [("one", "runs/one"), ("elsewhere/one", "elsewhere/one")])
+def test_compared_run_is_looked_for_where_it_was_named(
+    named: str,
+    looked_for: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", named, "two"]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {looked_for}: is no run's folder")
 
 
 def test_gpu_asked_for_and_absent_is_refused(

@@ -32,6 +32,22 @@ def test_verdict_names_the_largest_difference() -> None:
     assert "2 of 34 differ, the largest in weight b: 2e-07" in format_verdict(34, two, "a CPU")
 
 
+def test_bar_counts_the_time_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("loops.console.time.monotonic", lambda: now[0])
+    bars = EpochBars(TrainConfig(epochs=2), steps_per_epoch=2)
+    for epoch, seconds in enumerate((15, 5)):
+        now[0] += seconds
+        bars.on_step(2 * epoch + 1, lambda: {"loss": 0.5})
+        bars.on_step(2 * epoch + 2, lambda: {"loss": 0.5})
+        bars.on_epoch(EpochRecord(epoch, {"loss": 0.5}, 0.3))
+    first, second = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert first.rstrip().endswith("0:00:15")
+    assert second.rstrip().endswith("0:00:05")
+
+
 def test_bar_shows_each_epoch_with_loss_accuracy_and_pace(capsys: pytest.CaptureFixture[str]) -> None:
     bars = EpochBars(TrainConfig(epochs=2), steps_per_epoch=3)
     for step in range(1, 7):

@@ -239,8 +239,11 @@ def _explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosi
     def count(mistake: Mistake) -> None:
         nonlocal tried
         tried += 1
+        of_all = (
+            f"{tried} of {len(mistakes)} tried" if tried <= len(mistakes) else "replaying the likely ones"
+        )
         if tried % 20 == 0:
-            say(f"{tried} tries and replays, now: {mistake.name}")
+            say(f"{of_all}, now: {mistake.name}")
 
     candidates = search(
         trainings.replayer(), mistakes, trainings.user, trainings.baseline, divergence.step, count
