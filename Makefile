@@ -8,8 +8,9 @@ READY := .venv/.installed
 bench: $(READY)
 	$(BIN)/pytest bench --benchmark-only $(ARGS)
 
+# Two processes, since a test fills one core; the fault tests start two of their own.
 test: $(READY)
-	$(BIN)/pytest -m "not slow and not faults" $(ARGS)
+	$(BIN)/pytest -m "not slow and not faults" -n 2 --dist loadfile $(ARGS)
 
 test-diagnose: $(READY)
 	$(BIN)/pytest -m slow $(ARGS)

@@ -1,12 +1,14 @@
 """Checkpoints: written whole, verified by hash, restored to the bit amid an epoch, for every loop."""
 
 import errno
+import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,22 +64,33 @@ def metrics_of(result: dict[str, Any]) -> list[Any]:
     return [record["metrics"] for record in result["history"]]
 
 
+@pytest.fixture(scope="module")
+def whole_run(small: FashionMnist, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of an uninterrupted run by a loop, trained once."""
+
+    @functools.cache
+    def run(loop: str) -> Path:
+        return train(loop, small, tmp_path_factory.mktemp("whole"), Keeping()).folder
+
+    return run
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("after", [1, 4, 5, 7, 10])
 def test_stopped_run_goes_on_to_the_bits_of_an_uninterrupted_one(
-    loop: str, after: int, small: FashionMnist, tmp_path: Path
+    loop: str, after: int, small: FashionMnist, whole_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    whole = train(loop, small, tmp_path / "whole", Keeping())
+    whole = whole_run(loop)
     folder = stopped_run(loop, small, tmp_path / "parts", after)
     assert result_of(folder)["status"] == "interrupted"
     resumed = train(loop, small, tmp_path / "parts", Keeping(resume=folder))
-    ours, theirs = result_of(resumed.folder), result_of(whole.folder)
+    ours, theirs = result_of(resumed.folder), result_of(whole)
     assert ours["weights_sha256"] == theirs["weights_sha256"]
     assert metrics_of(ours) == metrics_of(theirs)
     assert ours["resumed"] == [{"step": after, "changed": {}}]
     assert ours["bit_identical_claimed"]
     for part in ("train", "validation"):
-        assert read_scalars(folder / part) == read_scalars(whole.folder / part)
+        assert read_scalars(folder / part) == read_scalars(whole / part)
 
 
 def test_default_is_a_checkpoint_an_epoch_and_a_finished_run_keeps_one(
@@ -94,9 +107,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_killed_between_checkpoint_and_curve_leaves_no_gap_and_no_double_point(
-    small: FashionMnist, tmp_path: Path
+    small: FashionMnist, whole_run: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    whole = train("tape", small, tmp_path / "whole", Keeping())
+    whole = whole_run("tape")
     folder = stopped_run("tape", small, tmp_path / "parts", after=7)
     for events in (folder / "train").iterdir():
         events.write_bytes(
@@ -106,7 +119,7 @@ def test_killed_between_checkpoint_and_curve_leaves_no_gap_and_no_double_point(
         events.unlink()
     train("tape", small, tmp_path / "parts", Keeping(resume=folder))
     for part in ("train", "validation"):
-        assert read_scalars(folder / part) == read_scalars(whole.folder / part)
+        assert read_scalars(folder / part) == read_scalars(whole / part)
 
 
 @pytest.fixture(scope="module")
@@ -156,15 +169,18 @@ def test_file_that_is_missing_or_short_is_detected(
 
 
 def test_damaged_last_checkpoint_is_passed_over_with_a_warning_and_the_bits_are_the_same(
-    small: FashionMnist, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: FashionMnist,
+    whole_run: Callable[[str], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    whole = train("tape", small, tmp_path / "whole", Keeping())
+    whole = whole_run("tape")
     folder = stopped_run("tape", small, tmp_path / "parts", after=4, every=3)
     (folder / FOLDER / "step-0000000004" / "state.index").write_bytes(b"garbage")
     resumed = train("tape", small, tmp_path / "parts", Keeping(resume=folder))
     assert "warning: " in capsys.readouterr().err
     assert result_of(resumed.folder)["resumed"][0]["step"] == 3
-    assert result_of(resumed.folder)["weights_sha256"] == result_of(whole.folder)["weights_sha256"]
+    assert result_of(resumed.folder)["weights_sha256"] == result_of(whole)["weights_sha256"]
 
 
 def test_no_intact_checkpoint_is_refused_and_never_a_silent_restart(
