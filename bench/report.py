@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,31 @@ class ReportError(Exception):
     """A file that is no saved benchmark of this suite."""
 
 
-def load_rows(path: Path) -> list[Row]:
-    """The rows that `pytest bench --benchmark-json` saved in `path`.
+@dataclass(frozen=True)
+class Saved:
+    """What one file holds: its rows, and what the suite noted of the machine."""
+
+    path: Path
+    rows: list[Row]
+    facts: dict[str, Any]
+
+    def described(self) -> str:
+        """One line on where it was measured."""
+        facts = self.facts
+        gpu = f", {facts['gpu']}" if facts["gpu"] else ""
+        return (
+            f"{self.path.stem}: {facts['cpu']}{gpu}, {facts['cores']} cores, "
+            f"TensorFlow {facts['tensorflow']}, Keras {facts['keras']}, "
+            f"oneDNN {'on' if facts['onednn'] else 'off'}, load {facts['load_at_start']:.1f} at the start"
+        )
+
+    def noise(self) -> list[str]:
+        """A line for each reason to doubt its timings."""
+        return noise_lines(self.rows, load_at_start=self.facts["load_at_start"], cores=self.facts["cores"])
+
+
+def load(path: Path) -> Saved:
+    """What `pytest bench --benchmark-json` saved in `path`.
 
     Raises:
         ReportError: the file is missing, is no JSON or holds no row of this suite.
@@ -41,6 +65,7 @@ def load_rows(path: Path) -> list[Row]:
         saved = json.loads(path.read_text(encoding="utf-8"))
         found = [row["extra_info"] for row in saved["benchmarks"] if "kind" in row["extra_info"]]
         rows = [row | {"machine": path.stem} for row in found]
+        facts = machine_facts(saved)
     except FileNotFoundError:
         raise ReportError(
             f"{path}: no such file. Make one with `pytest bench --benchmark-json {path}`."
@@ -49,24 +74,13 @@ def load_rows(path: Path) -> list[Row]:
         raise ReportError(f"{path}: not JSON that `pytest bench --benchmark-json` has written.") from None
     if not rows:
         raise ReportError(f"{path}: holds no row of this suite. Was it written by `pytest bench`?")
-    return rows
+    return Saved(path, rows, facts)
 
 
 def machine_facts(saved: dict[str, Any]) -> dict[str, Any]:
     """What a file says of its machine, the GPU too where a process of its own measured it."""
     info = saved["machine_info"]
     return {**info["fit_vs_tape"], "gpu": info.get("fit_vs_tape_gpu", info["fit_vs_tape"])["gpu"]}
-
-
-def describe_machine(path: Path) -> str:
-    """One line on where a file was measured."""
-    facts = machine_facts(json.loads(path.read_text(encoding="utf-8")))
-    gpu = f", {facts['gpu']}" if facts["gpu"] else ""
-    return (
-        f"{path.stem}: {facts['cpu']}{gpu}, {facts['cores']} cores, TensorFlow {facts['tensorflow']}, "
-        f"Keras {facts['keras']}, oneDNN {'on' if facts['onednn'] else 'off'}, "
-        f"load {facts['load_at_start']:.1f} at the start"
-    )
 
 
 def keep(path: Path, folder: Path) -> Path:
@@ -81,13 +95,24 @@ def keep(path: Path, folder: Path) -> Path:
     return kept
 
 
-def markdown(paths: Sequence[Path], titles: Sequence[str] | None = None) -> str:
-    """The tables of all `paths` together and their machines: those of `titles`, or all, with noise said."""
-    rows = [row for path in paths for row in load_rows(path)]
-    tables = [table for table in all_tables(rows) if titles is None or table.title in titles]
-    machines = [f"- {describe_machine(path)}" for path in paths]
-    remarks = [f"- {line}" for line in noise_lines(rows, load_at_start=0.0)]
-    return "\n\n".join([table.as_markdown() for table in tables] + ["\n".join(machines + remarks)]) + "\n"
+def all_rows(files: Sequence[Saved]) -> list[Row]:
+    """The rows of all files together."""
+    return [row for file in files for row in file.rows]
+
+
+def remarks(files: Sequence[Saved]) -> list[str]:
+    """Where each file was measured, and each reason to doubt it, named by file where there are several."""
+    lines = [file.described() for file in files]
+    for file in files:
+        lines += [f"{file.path.stem}: {line}" if len(files) > 1 else line for line in file.noise()]
+    return lines
+
+
+def markdown(files: Sequence[Saved], titles: Sequence[str] | None = None) -> str:
+    """The tables of all `files` together, those of `titles` or all, with machines and noise said."""
+    tables = [table for table in all_tables(all_rows(files)) if titles is None or table.title in titles]
+    lines = [f"- {line}" for line in remarks(files)]
+    return "\n\n".join([table.as_markdown() for table in tables] + ["\n".join(lines)]) + "\n"
 
 
 def with_figures(text: str, figures: str) -> str:
@@ -109,21 +134,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--write", action="store_true", help="update README.md, docs/*.md and docs/plots")
     options = parser.parse_args(arguments)
-    paths = options.files or sorted(RESULTS.glob("*.json"))
     try:
-        rows = [row for path in paths for row in load_rows(path)]
+        files = [load(path) for path in options.files or sorted(RESULTS.glob("*.json"))]
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if options.keep:
-        for path in options.files:
-            print(f"kept: {keep(path, RESULTS)}")
-        paths = sorted(RESULTS.glob("*.json"))
-        rows = [row for path in paths for row in load_rows(path)]
-    print("\n\n".join(table.as_text() for table in all_tables(rows)))
+        for file in files:
+            print(f"kept: {keep(file.path, RESULTS)}")
+        files = [load(path) for path in sorted(RESULTS.glob("*.json"))]
+    rows = all_rows(files)
+    print("\n\n".join([table.as_text() for table in all_tables(rows)] + ["\n".join(remarks(files))]))
     if options.write:
         for page, titles in PAGES.items():
-            text = with_figures(page.read_text(encoding="utf-8"), markdown(paths, titles))
+            text = with_figures(page.read_text(encoding="utf-8"), markdown(files, titles))
             page.write_text(text, encoding="utf-8")
     folder = options.plots or (ROOT / "docs" / "plots" if options.write else None)
     if folder:

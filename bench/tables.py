@@ -56,7 +56,8 @@ def all_tables(rows: Sequence[Row]) -> list[Table]:
 
 def closing_table(rows: Sequence[Row], *, load_at_start: float) -> str:
     """All that a run of the bench found, and each reason to doubt it."""
-    parts = [table.as_text() for table in all_tables(rows)] + noise_lines(rows, load_at_start)
+    noise = noise_lines(rows, load_at_start=load_at_start, cores=os.cpu_count() or 1)
+    parts = [table.as_text() for table in all_tables(rows)] + noise
     if of_kind(rows, "step"):
         parts.append(
             "ms/step of two rows were taken minutes apart: compare loops by the ratio, which is paired."
@@ -156,32 +157,37 @@ def batch_table(rows: Sequence[Row]) -> Table:
 
 def epoch_table(rows: Sequence[Row]) -> Table:
     """An epoch with its input pipeline, and inference."""
-    header = ["what", "device", "ms/step", "seconds/epoch", "images/s", "against", "ratio [95 %]"]
-    epochs = [
+    header = ["what", "device", "batch", "ms/step", "seconds/epoch", "images/s"]
+    header += ["against", "ratio [95 %]", "verdict"]
+    body = [
         [
             f"{row['arm']} with input pipeline",
             row["device"],
+            str(row["batch_size"]),
             f"{row['ms_per_step']:.2f}",
             f"{row['ms_per_step'] * row['steps_per_epoch'] / 1000:.2f}",
             f"{row['images_per_second']:,.0f}",
             "fit",
             str(ratio_of(row)),
+            "A/A control" if row.get("control") else verdict(ratio_of(row), _control_of(rows, row)),
         ]
         for row in of_kind(rows, "epoch")
     ]
-    inference = [
+    body += [
         [
             f"inference, {row['arm']}",
             row["device"],
+            str(row["batch_size"]),
             f"{row['ms_per_step']:.2f}",
             "",
             f"{row['images_per_second']:,.0f}",
             "predict_on_batch",
             str(ratio_of(row)),
+            verdict(ratio_of(row), _control_of(rows, row)),
         ]
         for row in of_kind(rows, "inference")
     ]
-    return Table("Epoch and inference at batch size 300", header, epochs + inference)
+    return Table("Epoch time with its input, and inference", header, body)
 
 
 def ladder_table(rows: Sequence[Row]) -> Table:
@@ -293,8 +299,8 @@ def times_the_floor(row: Row, rows: Sequence[Row]) -> float | None:
 
 
 def device_table(rows: Sequence[Row]) -> Table:
-    """GPU against CPU, for steps and epochs that both ran; the two are not paired."""
-    measured = of_kind(rows, "step") + of_kind(rows, "epoch")
+    """GPU against CPU, for steps, epochs and inference that both ran; the two are not paired."""
+    measured = [row for kind in ("step", "epoch", "inference") for row in of_kind(rows, kind)]
     gpus = [row for row in measured if row["device"] == "gpu"]
     header = [
         "what",
@@ -340,12 +346,11 @@ def drift_table(rows: Sequence[Row]) -> Table:
     return Table("Parity across devices, one epoch of the tape", header, body)
 
 
-def noise_lines(rows: Sequence[Row], load_at_start: float) -> list[str]:
-    """A line for each reason to doubt the timings."""
+def noise_lines(rows: Sequence[Row], *, load_at_start: float, cores: int) -> list[str]:
+    """A line for each reason to doubt the timings of one machine, whose load and cores these are."""
     timed = [row for row in rows if "relative_iqr" in row]
     noisy = [f"{row['arm']} at {row['batch_size']}" for row in timed if row["relative_iqr"] > NOISY]
     off = [str(ratio_of(row)) for row in timed if row.get("control") and ratio_of(row).excludes(1)]
-    cores = os.cpu_count() or 1
     halting = [
         f"{row['loop']} {min(row['epoch_seconds']):.1f} to {max(row['epoch_seconds']):.1f} s"
         for row in of_kind(rows, "training")
@@ -389,9 +394,10 @@ def of_kind(rows: Sequence[Row], kind: str) -> list[Row]:
 
 
 def _control_of(rows: Sequence[Row], row: Row) -> Ratio | None:
-    """The A/A control of the row's device: at its batch size if there is one, else at any."""
-    controls = [other for other in of_kind(rows, "step") if other["control"] and place(other) == place(row)]
-    controls.sort(key=lambda other: other["batch_size"] != row["batch_size"])
+    """The A/A control of the row's device: of its kind and at its batch size if there is one, else any."""
+    controls = [other for other in rows if other.get("control") and place(other) == place(row)]
+    like = ("kind", "batch_size")
+    controls.sort(key=lambda other: [other[key] != row[key] for key in like])
     return ratio_of(controls[0]) if controls else None
 
 

@@ -36,13 +36,13 @@ DEFAULT = [(variant, BATCH_SIZE) for variant in VARIANTS[:-1]] + [
 GRID = [(variant, batch_size) for variant in VARIANTS for batch_size in BATCH_SIZES]
 
 
-def cases() -> list[Any]:
+def cases(default: list[tuple[Variant, int]]) -> list[Any]:
     """The default run's rows, and those that `--grid` adds."""
-    marks = {case: () if case in DEFAULT else (pytest.mark.grid,) for case in [*DEFAULT, *GRID]}
+    marks = {case: () if case in default else (pytest.mark.grid,) for case in [*default, *GRID]}
     return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
 
 
-@pytest.mark.parametrize(("variant", "batch_size"), cases())
+@pytest.mark.parametrize(("variant", "batch_size"), cases(DEFAULT))
 def test_step(
     benchmark: Any,
     device: Device,
@@ -71,21 +71,31 @@ def test_step(
     measure(benchmark, make_arm(variant, stream), fit, pairs=own, batch_size=batch_size, multiple=multiple)
 
 
+@pytest.mark.parametrize(("variant", "batch_size"), cases([(TAPE, BATCH_SIZE)]))
 def test_epoch(
-    benchmark: Any, device: Device, fashion: FashionMnist, references: References, pairs: int
+    benchmark: Any,
+    device: Device,
+    variant: Variant,
+    batch_size: int,
+    fashion: FashionMnist,
+    references: References,
+    pairs: int,
 ) -> None:
-    """The tape's step with its share of the input pipeline, against fit()'s: an epoch's time by steps."""
-    stream = training_stream(fashion.train, TrainConfig(epochs=10**6))
+    """A step with its share of the input pipeline, against fit()'s: an epoch's time by steps."""
+    config = TrainConfig(batch_size=batch_size, epochs=10**6)
+    stream = training_stream(fashion.train, config)
     benchmark.group = f"epoch, {device.kind}"
     benchmark.extra_info.update(
         kind="epoch",
-        arm=TAPE.name,
+        arm=variant.name,
         device=device.kind,
         device_name=device.name,
-        steps_per_epoch=TrainConfig().steps_per_epoch(len(fashion.train)),
+        control=variant == FIT,
+        steps_per_epoch=config.steps_per_epoch(len(fashion.train)),
     )
-    fit = references.get("fit with input", lambda: make_arm(FIT, stream))
-    measure(benchmark, make_arm(TAPE, stream), fit, pairs=fewer(pairs), batch_size=BATCH_SIZE)
+    fit = references.get(("with input", batch_size), lambda: make_arm(FIT, stream))
+    arm, multiple = make_arm(variant, stream), variant.steps_per_execution
+    measure(benchmark, arm, fit, pairs=fewer(pairs), batch_size=batch_size, multiple=multiple)
 
 
 def test_planted_slowdown(

@@ -46,7 +46,7 @@ def test_closing_table_holds_ratio_verdict_floor_and_gpu_against_cpu() -> None:
 
 def test_every_kind_of_row_that_is_committed_finds_its_table() -> None:
     for path in sorted(report.RESULTS.glob("*.json")):
-        rows = report.load_rows(path)
+        rows = report.load(path).rows
         text = closing_table(rows, load_at_start=0.0)
         kinds = {row["kind"] for row in rows}
         assert kinds >= {
@@ -64,7 +64,7 @@ def test_every_kind_of_row_that_is_committed_finds_its_table() -> None:
         for title in (
             "Full training",
             "Step time by",
-            "Epoch and",
+            "Epoch time with",
             "Where a step goes",
             "Distance to the floor",
         ):
@@ -115,21 +115,48 @@ def test_operations_and_bytes_of_a_step_worked_out_by_hand() -> None:
     assert floor.floor_seconds(1, 10, flops_per_second=2, bytes_per_second=1) == 10
 
 
-def test_two_files_give_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, rows in (("cpu", ROWS[:2]), ("gpu", ROWS)):
-        (tmp_path / f"{name}.json").write_text(
-            json.dumps({"benchmarks": [{"extra_info": row} for row in rows]})
-        )
+def save(path: Path, rows: list[dict[str, Any]], **facts: Any) -> None:
+    """A file like those of `pytest bench --benchmark-json`."""
+    machine = {"cpu": "C", "gpu": None, "cores": 2, "tensorflow": "2", "keras": "3", "onednn": False}
+    saved = {
+        "benchmarks": [{"extra_info": row} for row in rows],
+        "machine_info": {"fit_vs_tape": {**machine, "load_at_start": 0.5, **facts}},
+    }
+    path.write_text(json.dumps(saved))
+
+
+def test_two_files_give_one_report_that_names_both_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "cpu.json", ROWS[:2], load_at_start=3.0)
+    save(tmp_path / "gpu.json", ROWS, cpu="D", gpu="G", cores=8, load_at_start=3.0)
     plots = ["--plots", str(tmp_path / "plots")]
     assert report.main([str(tmp_path / "cpu.json"), str(tmp_path / "gpu.json"), *plots]) == 0
-    assert "GPU against CPU" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert "GPU against CPU" in lines
+    assert any(line.startswith("cpu: C, 2 cores, ") for line in lines)
+    assert any(line.startswith("gpu: D, G, 8 cores, ") for line in lines)
+    assert "cpu: noise: load average 3.0 at the start on 2 cores" in lines
+    assert not any("on 8 cores" in line for line in lines if "load average" in line)
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "ratio-by-batch-size.png",
         "gpu-against-cpu.png",
     }
 
 
-@pytest.mark.parametrize("content", [None, "<html>", "[]", '{"benchmarks": []}'])
+def test_epoch_is_held_against_the_control_of_its_own_kind() -> None:
+    wide = {"ratio_low": 0.4, "ratio_high": 1.1}
+    steps = [step("fit", 40.0, 1.0)]
+    epochs = [step(arm, 40.0, 0.5, kind="epoch", steps_per_epoch=200) for arm in ("tape", "fit")]
+    assert "0.500 [0.480, 0.520]  faster" in closing_table(steps + epochs[:1], load_at_start=0.0)
+    text = closing_table([*steps, epochs[0], epochs[1] | wide], load_at_start=0.0)
+    assert "0.500 [0.480, 0.520]  no difference shown" in text
+
+
+NO_ROW = '{"benchmarks": [], "machine_info": {"fit_vs_tape": {"gpu": null}}}'
+
+
+@pytest.mark.parametrize("content", [None, "<html>", "[]", '{"benchmarks": [], "machine_info": {}}', NO_ROW])
 def test_file_that_is_no_result_is_refused(
     content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,20 +171,19 @@ def test_file_that_is_no_result_is_refused(
 
 @pytest.mark.parametrize("page", report.PAGES, ids=lambda page: page.name)
 def test_page_shows_the_committed_figures(page: Path) -> None:
-    paths = sorted(report.RESULTS.glob("*.json"))
-    assert paths
+    files = [report.load(path) for path in sorted(report.RESULTS.glob("*.json"))]
     text = page.read_text(encoding="utf-8")
-    assert report.with_figures(text, report.markdown(paths, report.PAGES[page])) == text
-    titles = {table.title for table in all_tables(report.load_rows(paths[0]))}
+    assert report.with_figures(text, report.markdown(files, report.PAGES[page])) == text
+    titles = {table.title for table in all_tables(files[0].rows)}
     assert titles >= set(report.PAGES[page] or ())
 
 
 def test_few_pairs_and_a_missing_control_are_said() -> None:
     few = [row | {"pairs": 4} for row in ROWS if row.get("kind") == "step" and not row["control"]]
-    said = "\n".join(noise_lines(few, load_at_start=0.0))
+    said = "\n".join(noise_lines(few, load_at_start=0.0, cores=2))
     assert "fewer than 5 pairs" in said
     assert "no A/A control" in said
-    said = "\n".join(noise_lines(ROWS, load_at_start=0.0))
+    said = "\n".join(noise_lines(ROWS, load_at_start=0.0, cores=2))
     assert "fewer than 5" not in said
     assert "no A/A" not in said
 
