@@ -17,7 +17,7 @@ from loops import device as devices
 from loops.config import TrainConfig
 from loops.data import DataError, FashionMnist
 from loops.device import Device, DeviceError
-from loops.environment import describe
+from loops.environment import changes, describe, worded
 from loops.errors import UserError
 
 if TYPE_CHECKING:
@@ -194,6 +194,23 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     """Record what timings depend on beside pytest-benchmark's own facts."""
     facts = describe(config.stash[HERE], jit_compile=False)
     machine_info["fit_vs_tape"] = facts | {"load_at_start": config.stash[LOAD]}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_benchmark_compare_machine_info(
+    benchmarksession: Any, machine_info: dict[str, Any], compared_benchmark: dict[str, Any]
+) -> Iterator[None]:
+    """What differs, in place of two whole descriptions, which always differ in load and commit."""
+    then, compared_benchmark["machine_info"] = compared_benchmark["machine_info"], machine_info
+    yield  # pytest-benchmark finds no difference
+    compared_benchmark["machine_info"] = then
+    changed = changes(then.get("fit_vs_tape", {}), machine_info["fit_vs_tape"])
+    changed.pop("commit", None)
+    if changed:
+        benchmarksession.logger.warning(
+            f"the saved figures are of another machine or setting: {worded(changed)}. "
+            "What looks like a regression may be no more than that."
+        )
 
 
 @pytest.hookimpl(wrapper=True)  # after everybody else's

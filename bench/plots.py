@@ -10,7 +10,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 
-from bench.tables import Row, of_kind, place, ratio_of, step_shares, times_the_floor
+from bench.tables import Row, of_kind, place, ratio_of, several_machines, step_shares, times_the_floor
 
 Draw = Callable[[Any, Sequence[Row]], None]
 
@@ -78,8 +78,7 @@ def by_line(steps: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
 def label_of(arm: str, where: Sequence[str], rows: Sequence[Row]) -> str:
     """The arm and its device, and the machine where there are several."""
     machine, device, _ = where
-    several = len({row.get("machine") for row in rows}) > 1
-    return f"{arm}, {device}{f' ({machine})' if several else ''}"
+    return f"{arm}, {device}{f' ({machine})' if several_machines(rows) else ''}"
 
 
 def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
@@ -87,7 +86,7 @@ def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
     parts = of_kind(rows, "part")
     places = list(dict.fromkeys(place(row) for row in parts))
     for where in places:
-        device, left = f"{where[1]}\n{where[2]}", 0.0
+        device, left = label_of(where[2], where, rows).replace(", ", "\n"), 0.0
         shares = step_shares([row for row in parts if place(row) == where])
         for index, (part, share) in enumerate(shares.items()):
             label = part if where == places[0] else None

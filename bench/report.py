@@ -139,6 +139,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    try:
+        _report(files, options)
+    except OSError as error:
+        print(f"error: {error.filename}: cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(files: Sequence[Saved], options: argparse.Namespace) -> None:
     if options.keep:
         for file in files:
             print(f"kept: {keep(file.path, RESULTS)}")
@@ -152,7 +161,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = options.plots or (ROOT / "docs" / "plots" if options.write else None)
     if folder:
         print("\n" + "\n".join(f"drawn: {path}" for path in write_plots(rows, folder)))
-    return 0
 
 
 if __name__ == "__main__":

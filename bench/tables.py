@@ -35,7 +35,9 @@ class Table:
 
 
 def all_tables(rows: Sequence[Row]) -> list[Table]:
-    """Every table that has a row."""
+    """Every table that has a row; of several machines, each row's device is named with its machine."""
+    if several_machines(rows):
+        rows = [{**row, "where": f"{row['device']}, {row['machine']}"} for row in rows]
     tables = [
         training_table(rows),
         claim_table(rows),
@@ -83,7 +85,7 @@ def training_table(rows: Sequence[Row]) -> Table:
     body = [
         [
             row["loop"],
-            row["device"],
+            where(row),
             f"{row['params']:,}",
             f"{row['test_accuracy']:.2%}",
             f"{row['f1_micro']:.4f}",
@@ -122,7 +124,7 @@ def step_table(rows: Sequence[Row]) -> Table:
     body = [
         [
             row["arm"],
-            row["device"],
+            where(row),
             f"{row['ms_per_step']:.2f}",
             f"{row['images_per_second']:,.0f}",
             str(ratio_of(row)),
@@ -142,14 +144,14 @@ def batch_table(rows: Sequence[Row]) -> Table:
     body = [
         [
             row["arm"],
-            row["device"],
+            where(row),
             str(row["batch_size"]),
             f"{row['ms_per_step']:.2f}",
             f"{row['images_per_second']:,.0f}",
             str(ratio_of(row)),
             verdict(ratio_of(row), _control_of(rows, row)),
         ]
-        for row in sorted(steps, key=lambda row: (row["device"], row["arm"], row["batch_size"]))
+        for row in sorted(steps, key=lambda row: (where(row), row["arm"], row["batch_size"]))
         if len({other["batch_size"] for other in steps if other["arm"] == row["arm"]}) > 1
     ]
     return Table("Step time by batch size", header, body if len(sizes) > 1 else [])
@@ -162,7 +164,7 @@ def epoch_table(rows: Sequence[Row]) -> Table:
     body = [
         [
             f"{row['arm']} with input pipeline",
-            row["device"],
+            where(row),
             str(row["batch_size"]),
             f"{row['ms_per_step']:.2f}",
             f"{row['ms_per_step'] * row['steps_per_epoch'] / 1000:.2f}",
@@ -176,7 +178,7 @@ def epoch_table(rows: Sequence[Row]) -> Table:
     body += [
         [
             f"inference, {row['arm']}",
-            row["device"],
+            where(row),
             str(row["batch_size"]),
             f"{row['ms_per_step']:.2f}",
             "",
@@ -200,7 +202,7 @@ def ladder_table(rows: Sequence[Row]) -> Table:
         body.append(
             [
                 row["arm"],
-                row["device"],
+                where(row),
                 str(row["batch_size"]),
                 f"{row['ms_per_step']:.2f}",
                 f"{row['images_per_second']:,.0f}",
@@ -217,7 +219,7 @@ def ladder_table(rows: Sequence[Row]) -> Table:
 def scale_table(rows: Sequence[Row]) -> Table:
     """How much dearer a step gets, against what images drawn or operations counted would say."""
     body = [
-        [row["arm"], row["device"], f"{row['ms_per_step']:.2f}", str(ratio_of(row)), f"{row['expected']:.2f}"]
+        [row["arm"], where(row), f"{row['ms_per_step']:.2f}", str(ratio_of(row)), f"{row['expected']:.2f}"]
         for row in of_kind(rows, "scale")
     ]
     header = ["what", "device", "ms/step", "ratio to the plain step [95 %]", "by operations"]
@@ -229,7 +231,7 @@ def memory_table(rows: Sequence[Row]) -> Table:
     body = [
         [
             row["arm"],
-            row["device"],
+            where(row),
             f"{row['first_steps']} to {row['steps']}",
             f"{row['grown_bytes'] / KIB:+,.0f}",
         ]
@@ -246,7 +248,7 @@ def keeping_table(rows: Sequence[Row]) -> Table:
             row[key] / row["steps_per_epoch"] for key in ("ratio_low", "ratio", "ratio_high")
         )
         share = f"{middle:.2%} [{low:.2%}, {high:.2%}]"
-        body.append([row["arm"], row["device"], f"{row['ms_per_step']:.1f}", share])
+        body.append([row["arm"], where(row), f"{row['ms_per_step']:.1f}", share])
     return Table(
         "Cost of keeping a training", ["what", "device", "ms an epoch", "share of an epoch [95 %]"], body
     )
@@ -255,10 +257,11 @@ def keeping_table(rows: Sequence[Row]) -> Table:
 def part_table(rows: Sequence[Row]) -> Table:
     """Where the tape's step goes, as shares of the whole step."""
     body = []
-    for where in dict.fromkeys(place(row) for row in of_kind(rows, "part")):
-        shares = step_shares([row for row in of_kind(rows, "part") if place(row) == where])
-        body += [[part, where[1], f"{share:.1%}"] for part, share in shares.items()]
-        body += [["sum", where[1], f"{sum(shares.values()):.1%}"]]
+    parts = of_kind(rows, "part")
+    for device in dict.fromkeys(map(where, parts)):
+        shares = step_shares([row for row in parts if where(row) == device])
+        body += [[part, device, f"{share:.1%}"] for part, share in shares.items()]
+        body += [["sum", device, f"{sum(shares.values()):.1%}"]]
     return Table("Where a step goes (tape, batch size 300)", ["part", "device", "share of the step"], body)
 
 
@@ -280,9 +283,9 @@ def floor_table(rows: Sequence[Row]) -> Table:
         if times:
             floor_ms = row["ms_per_step"] / times
             cells = [f"{row['flops'] / 1e9:.2f}", f"{floor_ms:.2f}", f"{times:.1f}"]
-            body.append([row["arm"], row["device"], str(row["batch_size"]), *cells])
+            body.append([row["arm"], where(row), str(row["batch_size"]), *cells])
     rates = "; ".join(
-        f"{row['device']}: {row['arm']} {row['per_second'] / 1e9:,.0f} "
+        f"{where(row)}: {row['arm']} {row['per_second'] / 1e9:,.0f} "
         f"{'GFLOP/s' if row['arm'] == 'matrix multiply' else 'GB/s'}"
         for row in of_kind(rows, "rate")
     )
@@ -349,7 +352,7 @@ def drift_table(rows: Sequence[Row]) -> Table:
 def noise_lines(rows: Sequence[Row], *, load_at_start: float, cores: int) -> list[str]:
     """A line for each reason to doubt the timings of one machine, whose load and cores these are."""
     timed = [row for row in rows if "relative_iqr" in row]
-    noisy = [f"{row['arm']} at {row['batch_size']}" for row in timed if row["relative_iqr"] > NOISY]
+    noisy = _by_kind([row for row in timed if row["relative_iqr"] > NOISY])
     off = [str(ratio_of(row)) for row in timed if row.get("control") and ratio_of(row).excludes(1)]
     halting = [
         f"{row['loop']} {min(row['epoch_seconds']):.1f} to {max(row['epoch_seconds']):.1f} s"
@@ -362,7 +365,7 @@ def noise_lines(rows: Sequence[Row], *, load_at_start: float, cores: int) -> lis
         for row in of_kind(rows, "planted")
     ]
     if noisy:
-        lines.append(f"noise: interquartile range over {NOISY:.0%} of the median: {', '.join(noisy)}")
+        lines.append(f"noise: interquartile range over {NOISY:.0%} of the median: {noisy}")
     if halting:
         lines.append(f"noise: epochs of one training differ, the machine halted: {', '.join(halting)}")
     if off:
@@ -378,6 +381,20 @@ def noise_lines(rows: Sequence[Row], *, load_at_start: float, cores: int) -> lis
     return lines
 
 
+def _by_kind(rows: Sequence[Row]) -> str:
+    """The rows' names: kind by kind, with their batch sizes where a kind has several."""
+    kinds = dict.fromkeys(row["kind"] for row in rows)
+    swept = ("step", "epoch", "rung")
+    names = {
+        kind: [
+            f"{row['arm']} at {row['batch_size']}" if kind in swept else row["arm"]
+            for row in of_kind(rows, kind)
+        ]
+        for kind in kinds
+    }
+    return "; ".join(f"{kind}: {', '.join(own)}" for kind, own in names.items())
+
+
 def ratio_of(row: Row) -> Ratio:
     """The ratio that a row carries."""
     return Ratio(row["ratio"], row["ratio_low"], row["ratio_high"], row["pairs"])
@@ -386,6 +403,16 @@ def ratio_of(row: Row) -> Ratio:
 def place(row: Row) -> tuple[str, str, str]:
     """Which machine (the file it came from), which kind of device, which model of it."""
     return row.get("machine", ""), row["device"], row["device_name"]
+
+
+def several_machines(rows: Sequence[Row]) -> bool:
+    """Whether a device's kind alone would not tell rows apart."""
+    return len({row.get("machine") for row in rows}) > 1
+
+
+def where(row: Row) -> str:
+    """The device as the tables name it."""
+    return str(row.get("where", row["device"]))
 
 
 def of_kind(rows: Sequence[Row], kind: str) -> list[Row]:

@@ -3,11 +3,18 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from loops.device import Device, cpu_name
+
+# What bit-identical is claimed for; a run resumed under another drops the claim
+CLAIMED = (
+    *("tensorflow", "keras", "numpy", "onednn", "threads_intra_op", "threads_inter_op"),
+    *("op_determinism", "xla", "tf32", "cpu", "gpu", "numba", "llvmlite", "commit"),
+)
 
 
 def describe(device: Device, *, jit_compile: bool) -> dict[str, Any]:
@@ -37,6 +44,16 @@ def describe(device: Device, *, jit_compile: bool) -> dict[str, Any]:
         "gpu": device.name if device.kind == "gpu" else None,
         "commit": commit(),
     }
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What the claim rests on and has changed: name → [then, now]."""
+    return {key: [then.get(key), now[key]] for key in CLAIMED if then.get(key) != now[key]}
+
+
+def worded(changed: Mapping[str, list[Any]]) -> str:
+    """`changes` for a message."""
+    return "; ".join(f"{key} was {then}, is {now}" for key, (then, now) in changed.items())
 
 
 def onednn_enabled() -> bool:

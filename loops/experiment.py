@@ -15,7 +15,7 @@ from loops.checkpoint import Saved
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.environment import describe
+from loops.environment import changes, describe, worded
 from loops.errors import NotFiniteError, Stopped, UserError
 from loops.evaluate import Evaluation, evaluate
 from loops.events import tensorboard_is_there
@@ -24,7 +24,7 @@ from loops.profile import Profile
 from loops.result import describe_result
 from loops.resume import command, is_done
 from loops.runs import Run
-from loops.saver import FOLDER, Saver, changes
+from loops.saver import FOLDER, Saver
 from loops.signals import StopRequest
 from model import FashionCNN
 
@@ -235,9 +235,9 @@ def _resumed(folder: Path, saved: Saved | None, environment: Mapping[str, Any]) 
         print(f"going on after step {saved.position.step}", file=sys.stderr)
     changed = changes(saved.environment, environment) if saved else {}
     if changed:
-        what = "; ".join(f"{key} was {then}, is {now}" for key, (then, now) in changed.items())
         _warn(
-            f"the environment has changed since the checkpoint: {what}. Bit-identical is no longer claimed."
+            f"the environment has changed since the checkpoint: {worded(changed)}. "
+            "Bit-identical is no longer claimed."
         )
     before = list(saved.resumed) if saved else []
     return [*before, {"step": saved.position.step if saved else 0, "changed": changed}]

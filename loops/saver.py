@@ -13,11 +13,6 @@ from loops.resume import command
 from loops.signals import StopRequest
 
 FOLDER = "checkpoints"  # in a run's folder
-# Of the environment: what bit-identical is claimed for; a run resumed under another drops the claim
-CLAIMED = (
-    *("tensorflow", "keras", "numpy", "onednn", "threads_intra_op", "threads_inter_op"),
-    *("op_determinism", "xla", "tf32", "cpu", "gpu", "numba", "llvmlite", "commit"),
-)
 
 
 class Saver(Keeper):
@@ -76,11 +71,6 @@ class Saver(Keeper):
                 f"stopped by {name} after step {position.step}; go on with: "
                 f"{command(self._run, self._identity['loop'])}",
             )
-
-
-def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """What the claim rests on and has changed: name → [then, now]."""
-    return {key: [then.get(key), now[key]] for key in CLAIMED if then.get(key) != now[key]}
 
 
 def _refuse_another(saved: Saved, identity: Identity) -> None:

@@ -76,7 +76,7 @@ def test_every_kind_of_row_that_is_committed_finds_its_table() -> None:
 def test_noise_is_said() -> None:
     rows = [step("fit", 40.0, 1.05), step("tape", 20.0, 0.5, relative_iqr=0.2)]
     text = closing_table(rows, load_at_start=1e6)
-    assert "interquartile range over 10% of the median: tape at 300" in text
+    assert "interquartile range over 10% of the median: step: tape at 300" in text
     assert "the A/A control (fit against fit) excludes 1: 1.050 [1.030, 1.070]" in text
     assert "load average 1000000.0 at the start" in text
 
@@ -138,10 +138,30 @@ def test_two_files_give_one_report_that_names_both_machines(
     assert any(line.startswith("gpu: D, G, 8 cores, ") for line in lines)
     assert "cpu: noise: load average 3.0 at the start on 2 cores" in lines
     assert not any("on 8 cores" in line for line in lines if "load average" in line)
+    assert any(line.split()[:3] == ["tape", "cpu,", "gpu"] for line in lines)  # the CPU of gpu.json
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
         "ratio-by-batch-size.png",
         "gpu-against-cpu.png",
     }
+
+
+def test_folder_that_cannot_be_written_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "cpu.json", ROWS[:2])
+    (tmp_path / "file").touch()
+    assert report.main([str(tmp_path / "cpu.json"), "--plots", str(tmp_path / "file" / "plots")]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"error: {tmp_path / 'file' / 'plots'}: cannot be written (Not a directory)\n"
+    )
+
+
+def test_noise_is_named_by_kind() -> None:
+    noisy = {"relative_iqr": 0.2, "batch_size": 300}
+    rows = [step("tape", 20.0, 0.5, **noisy, kind=kind) for kind in ("step", "part", "step")]
+    (line,) = (line for line in noise_lines(rows, load_at_start=0.0, cores=2) if "quartile" in line)
+    assert line.endswith(" of the median: step: tape at 300, tape at 300; part: tape")
 
 
 def test_epoch_is_held_against_the_control_of_its_own_kind() -> None:
