@@ -23,7 +23,8 @@ SETTINGS: list[dict[str, Any]] = [
 
 def named(setting: dict[str, Any]) -> str:
     words = "oneDNN on" if setting["onednn"] else "oneDNN off"
-    return f"{words}, {setting['threads']} threads" + (", op determinism" if setting["determinism"] else "")
+    threads = "1 thread" if setting["threads"] == 1 else f"{setting['threads']} threads"
+    return f"{words}, {threads}" + (", op determinism" if setting["determinism"] else "")
 
 
 def cases() -> list[Any]:
