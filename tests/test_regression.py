@@ -1,6 +1,7 @@
 """README's commands for regressions, on one short row of the real bench."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,11 @@ ROW = ["bench", "-k", "matrix_multiply", "--benchmark-only", "--device", "cpu", 
 
 def bench(storage: Path, *more: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "pytest", *ROW, f"--benchmark-storage=file://{storage}", *more]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    # not as one of several processes of a pytest -n, which pytest-benchmark refuses to time
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return subprocess.run(
+        command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.fixture(scope="module")
