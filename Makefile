@@ -8,7 +8,7 @@ READY := .venv/.installed
 bench: $(READY)
 	$(BIN)/pytest bench --benchmark-only $(ARGS)
 
-# Two processes, since a test fills one core; the fault tests start two of their own.
+# Two processes, since a test fills one core; never for the bench, where one would disturb the other's clock.
 test: $(READY)
 	$(BIN)/pytest -m "not slow and not faults" -n 2 --dist loadfile $(ARGS)
 
@@ -16,7 +16,7 @@ test-diagnose: $(READY)
 	$(BIN)/pytest -m slow $(ARGS)
 
 test-faults: $(READY)
-	$(BIN)/pytest -m faults $(ARGS)
+	$(BIN)/pytest -m faults -n 2 $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,12 +10,24 @@ CPU = device.start("cpu")
 
 from loops import data  # noqa: E402  (TensorFlow must start on the CPU first)
 from loops.data import FashionMnist  # noqa: E402
-from tests.fault_counts import COUNTS  # noqa: E402
+from tests.fault_counts import COUNTS, count  # noqa: E402
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the fault tests go on."""
     parser.addoption("--kills", type=int, default=20, help="random kills of each loop (20)")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes (pytest -n) hands its counts over."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["faults"] = dict(COUNTS)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any) -> None:
+    """Take over the counts of a process that is done."""
+    count(**getattr(node, "workeroutput", {}).get("faults", {}))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,7 +31,7 @@ from tests.fault_counts import count
 pytestmark = pytest.mark.faults
 
 ROOT = Path(__file__).parents[1]
-EPOCHS = 30  # of 5 steps on 250 images; with a checkpoint at each step, most moments lie in a save
+EPOCHS = 20  # of 5 steps on 250 images; with a checkpoint at each step, most moments lie in a save
 SMALL = [sys.executable, "-m", "tests.small_cli"]
 SETTINGS = ["--epochs", str(EPOCHS), "--batch-size", "60", "--seed", "5", "--checkpoint-every", "1"]
 LOOPS = {"fit": ["fit"], "tape": ["tape"], "fast": ["tape", "--fast"]}
@@ -84,9 +84,17 @@ def wait_for(runs: Path, pattern: str, process: "subprocess.Popen[str]") -> None
         time.sleep(0.005)
 
 
+class Whole(NamedTuple):
+    """An uninterrupted run."""
+
+    folder: Path
+    weights_sha256: str
+    seconds: float  # from the run's folder to the end
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
-    """Of an uninterrupted run of each loop: the weights' hash, seconds from the run's folder to the end."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Whole]:
+    """An uninterrupted run of each loop."""
     found = {}
     for loop in LOOPS:
         runs = tmp_path_factory.mktemp(f"whole-{loop}")
@@ -95,15 +103,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, floa
         began = time.monotonic()
         code, errors = finish(process)
         assert code == 0, errors
-        found[loop] = result_of(the_run(runs))["weights_sha256"], time.monotonic() - began
+        seconds = time.monotonic() - began
+        found[loop] = Whole(the_run(runs), result_of(the_run(runs))["weights_sha256"], seconds)
     return found
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_killed_at_random_moments_it_ends_at_the_same_bits(
-    loop: str, whole: dict[str, tuple[str, float]], tmp_path: Path, kills: int
+    loop: str, whole: dict[str, Whole], tmp_path: Path, kills: int
 ) -> None:
-    expected, seconds = whole[loop]
+    _, expected, seconds = whole[loop]
     dice = random.Random(loop)
     delays = [dice.uniform(0, seconds) for _ in range(kills)]
 
@@ -137,7 +146,7 @@ def test_killed_at_random_moments_it_ends_at_the_same_bits(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_signal_ends_with_its_code_and_the_run_goes_on_to_the_same_bits(
-    loop: str, number: signal.Signals, whole: dict[str, tuple[str, float]], tmp_path: Path
+    loop: str, number: signal.Signals, whole: dict[str, Whole], tmp_path: Path
 ) -> None:
     process = start(loop, tmp_path)
     wait_for_training(tmp_path, process)
@@ -149,7 +158,7 @@ def test_signal_ends_with_its_code_and_the_run_goes_on_to_the_same_bits(
     assert f"--resume {folder.name}" in errors
     assert result_of(folder)["status"] == "interrupted"
     assert resume(loop, tmp_path, folder.name)[0] == 0
-    note_fault(folder, whole[loop][0])
+    note_fault(folder, whole[loop].weights_sha256)
 
 
 def test_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
@@ -166,9 +175,7 @@ def test_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
     assert "still here" not in done.stdout
 
 
-def test_second_process_on_a_run_leaves_and_names_the_first(
-    whole: dict[str, tuple[str, float]], tmp_path: Path
-) -> None:
+def test_second_process_on_a_run_leaves_and_names_the_first(whole: dict[str, Whole], tmp_path: Path) -> None:
     first = start("tape", tmp_path)
     wait_for_training(tmp_path, first)
     first.send_signal(signal.SIGSTOP)  # at work, but not done before the second has looked
@@ -179,7 +186,7 @@ def test_second_process_on_a_run_leaves_and_names_the_first(
     assert code == 1
     assert f"belongs to process {first.pid}" in errors
     assert finish(first)[0] == 0
-    note_fault(the_run(tmp_path), whole["tape"][0])
+    note_fault(the_run(tmp_path), whole["tape"].weights_sha256)
 
 
 @contextlib.contextmanager
@@ -196,7 +203,7 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
-    loop: str, whole: dict[str, tuple[str, float]], tmp_path: Path
+    loop: str, whole: dict[str, Whole], tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, "18m"):  # three checkpoints of 5 MB
@@ -219,7 +226,7 @@ def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
         (disk / "ballast").unlink()
         code, errors = resume(loop, disk / "runs", folder.name)
         assert code == 0, errors
-        note_fault(folder, whole[loop][0])
+        note_fault(folder, whole[loop].weights_sha256)
 
 
 def test_folder_without_rights_is_refused_before_training(tmp_path: Path) -> None:
@@ -245,13 +252,10 @@ def test_folder_without_rights_is_refused_before_training(tmp_path: Path) -> Non
     count(**{"faults injected": 1})
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def saved(whole: dict[str, Whole]) -> Path:
     """The checkpoints of a finished run."""
-    runs = tmp_path_factory.mktemp("saved")
-    process = start("tape", runs)
-    assert finish(process)[0] == 0
-    return the_run(runs) / FOLDER
+    return whole["tape"].folder / FOLDER
 
 
 EXAMPLES = settings(
