@@ -12,9 +12,9 @@ from loops import tape
 from loops.batches import permutation
 from loops.config import TrainConfig
 from loops.data import Split
-from loops.experiment import new_model
-from loops.fast import make_steps
-from loops.rungs import Rung
+from loops.fast.loop import make_steps
+from loops.fast.rungs import Rung
+from model import new_model
 
 ENDLESS = 2**31 - 1  # steps in the fit arm's one epoch
 

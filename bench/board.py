@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from bench.plots import write_plots
 from bench.tables import Row, all_tables
-from loops.events import tensorboard_is_there, writing
-from loops.pages import BENCH_KIND, BENCH_RATIO, PACE, write_hparams_columns
+from loops.tensorboard.events import tensorboard_is_there, writing
+from loops.tensorboard.pages import BENCH_KIND, BENCH_RATIO, PACE, write_hparams_columns
 
 HPARAMS = {BENCH_KIND: "kind", "loop": "arm", "device": "device", "batch_size": "batch_size"}
 KINDS = ("step", "epoch", "rung")  # what gets a row of HParams: each is a run in TensorBoard's list

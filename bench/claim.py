@@ -53,7 +53,7 @@ def main() -> int:
     if options.determinism:
         tf.config.experimental.enable_op_determinism()
     here = device.start("cpu")
-    from loops.environment import describe
+    from loops.run.environment import describe
 
     found = _compare_all()
     print(json.dumps({**found, "environment": describe(here, jit_compile=False)}))
@@ -68,9 +68,10 @@ def _compare_all() -> dict[str, int]:
     from loops import data
     from loops.config import TrainConfig
     from loops.data import FashionMnist
-    from loops.experiment import LOOPS, new_model
-    from loops.parity import differences, first_divergence, training_state
-    from loops.states import Follower
+    from loops.parity.differences import differences, first_divergence, training_state
+    from loops.parity.states import Follower
+    from loops.run.experiment import LOOPS
+    from model import new_model
 
     images = data.load()
     images = FashionMnist(images.train.first(IMAGES), images.test.first(IMAGES // 4))

@@ -17,8 +17,8 @@ from loops import device as devices
 from loops.config import TrainConfig
 from loops.data import DataError, FashionMnist
 from loops.device import Device, DeviceError
-from loops.environment import changes, describe, worded
 from loops.errors import UserError
+from loops.run.environment import changes, describe, worded
 
 if TYPE_CHECKING:
     from bench.harness import References

@@ -10,7 +10,7 @@ import pytest
 from bench import claim
 from bench.conftest import ENVIRONMENT
 from loops.device import Device
-from loops.environment import onednn_enabled
+from loops.run.environment import onednn_enabled
 
 CORES = os.cpu_count() or 1
 # As a full training runs here, but on two threads at most

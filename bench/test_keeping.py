@@ -10,16 +10,16 @@ import tensorflow as tf
 
 from bench.arms import FunctionArm, Variant, make_arm
 from bench.harness import References, fewer, measure
-from loops import checkpoint
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.environment import describe
-from loops.events import EventLog
-from loops.experiment import new_model
 from loops.history import EpochRecord, Live, Position
+from loops.run import checkpoint
+from loops.run.environment import describe
 from loops.tape import RunningMetrics
+from loops.tensorboard.events import EventLog
+from model import new_model
 
 METRICS = {"loss": 0.5, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.8}
 CONFIG = TrainConfig(epochs=10**6)

@@ -12,8 +12,8 @@ from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.experiment import new_model
-from loops.rungs import LADDER, Rung, best_rung
+from loops.fast.rungs import LADDER, Rung, best_rung
+from model import new_model
 
 BATCH_SIZE = TrainConfig().batch_size
 BATCH_SIZES = (1, 8, 32, 128, 1000)  # beside it

@@ -11,7 +11,7 @@ from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.experiment import new_model
+from model import new_model
 
 
 @pytest.mark.parametrize("part", ["input", "forward", "forward and backward", "optimizer", "metrics"])

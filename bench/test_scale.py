@@ -15,9 +15,8 @@ from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
 from loops.device import Device
-from loops.experiment import new_model
-from loops.rungs import best_rung
-from model import FashionCNN
+from loops.fast.rungs import best_rung
+from model import FashionCNN, new_model
 
 TIMES = 10
 WIDTH = 2

@@ -14,7 +14,7 @@ from loops.batches import prepare, training_stream, without_autotune
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.experiment import new_model
+from model import new_model
 
 FIT, TAPE = Variant("fit"), Variant("tape")
 BATCH_SIZE = TrainConfig().batch_size

@@ -8,8 +8,8 @@ import pytest
 from bench.memory import PeakMemory
 from bench.trainings import SEEDS_MEAN, SEEDS_STD, Trainings
 from loops.device import Device
-from loops.experiment import LOOPS
-from loops.parity import differences, training_state
+from loops.parity.differences import differences, training_state
+from loops.run.experiment import LOOPS
 from model import PARAM_COUNT
 
 TRAIN_IMAGES = 60_000

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from loops import tape
+from loops.commands.console import format_metrics
 from loops.config import TrainConfig
-from loops.console import format_metrics
 from loops.data import FashionMnist
 from loops.evaluate import Evaluation, evaluate
-from loops.experiment import LOOPS, new_model
 from loops.history import EpochRecord, History
-from loops.parity import differences, training_state
+from loops.parity.differences import differences, training_state
+from loops.run.experiment import LOOPS
+from model import new_model
 
 # Test accuracy after 3 epochs at batch size 300 over 20 seeds (docs/study/study.csv); micro-F1 is the
 # same number where each image has one label. The blog post's one run, 88.62 %, is a draw from this.

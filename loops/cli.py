@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loops import device
 from loops.config import TrainConfig
 from loops.errors import Stopped, UserError
-from loops.signals import SHELL, StopRequest
+from loops.run.signals import SHELL, StopRequest
 
 if TYPE_CHECKING:
     from loops.data import FashionMnist
@@ -150,7 +150,7 @@ def _train(options: argparse.Namespace) -> int:
         loops = ("fast",)
     config, resume = _config(options), None
     if getattr(options, "resume", None):
-        from loops import resume as resuming
+        from loops.run import resume as resuming
 
         resume = resuming.find(options.runs, options.resume)
         loops, config = resuming.settings(resume, loops[0], _given(options))
@@ -162,8 +162,8 @@ def _train(options: argparse.Namespace) -> int:
     if config.batch_size > count:
         what = f"--batch-size {config.batch_size} is more than the {count} images there are"
         print(f"warning: {what}: an epoch is one step on all of them", file=sys.stderr)
-    from loops.compare import train_and_print
-    from loops.experiment import Keeping
+    from loops.commands.train import train_and_print
+    from loops.run.experiment import Keeping
 
     keeping = Keeping(resume, options.checkpoint_every, options.stop, options.pages_every, options.profile)
     return train_and_print(loops, images, config, where, options.runs, keeping)
@@ -171,7 +171,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _study(options: argparse.Namespace) -> int:
     images, where = _prepare(options)
-    from loops.study import run_study
+    from loops.commands.study import run_study
 
     return run_study(
         images, _config(options), range(options.seeds), where, options.runs / "study", options.stop
@@ -179,7 +179,7 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from loops.contrast import contrast
+    from loops.commands.compare import contrast
 
     named = [
         path if len(path.parts) > 1 or path.is_dir() else options.folder / path for path in options.names

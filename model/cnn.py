@@ -53,3 +53,9 @@ class FashionCNN(tf.keras.Model):
         features = self.pool1(self.conv1(images))
         features = self.pool2(self.conv2(features))
         return self.classifier(self.hidden(self.flatten(features)))
+
+
+def new_model(seed: int) -> FashionCNN:
+    """A fresh model whose initial weights are a function of `seed`."""
+    tf.keras.utils.set_random_seed(seed)
+    return FashionCNN()

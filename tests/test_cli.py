@@ -106,7 +106,7 @@ def test_interrupt_ends_with_130_and_a_marked_run(
 
     monkeypatch.setattr("loops.data.load", lambda folder: small)
     monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
-    monkeypatch.setattr("loops.experiment.LOOPS", {"tape": interrupted})
+    monkeypatch.setattr("loops.run.experiment.LOOPS", {"tape": interrupted})
     assert cli.main(["tape", "--runs", str(tmp_path)]) == 130
     (result,) = tmp_path.glob("*/result.json")
     assert json.loads(result.read_text())["status"] == "interrupted"

@@ -5,7 +5,7 @@ import pytest
 
 from loops.data import FashionMnist
 from loops.evaluate import evaluate, score
-from loops.experiment import new_model
+from model import new_model
 from tests import numpy_reference
 
 

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from loops import experiment, tape
+from loops import tape
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.experiment import LOOPS, TrainingError, new_model, run_experiment
 from loops.history import History
-from loops.parity import differences, first_divergence, training_state, weights_sha256
-from loops.states import Follower, State
+from loops.parity.differences import differences, first_divergence, training_state, weights_sha256
+from loops.parity.states import Follower, State
+from loops.run import experiment
+from loops.run.experiment import LOOPS, TrainingError, run_experiment
+from model import new_model
 from tests import numpy_reference
 from tests.conftest import CPU
 

@@ -1,1 +1,1 @@
-"""Why a user's own training step departs from fit(): located exactly, explained by counterfactual replay."""
+"""Why two trainings part: from a case to a verdict with its evidence and the mended code."""

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from loops.diagnose import reports
-from loops.diagnose.case import Batch, Case, CaseError, Start, batch_size
-from loops.diagnose.mistakes import GENERAL, Facts, catalogue
-from loops.diagnose.reference import NO_MISTAKE, Mistake, Replayer
-from loops.diagnose.search import NEAR, Candidate, departure, search
-from loops.diagnose.trajectory import (
+from loops.case.loading import Batch, Case, CaseError, Start, batch_size
+from loops.case.running import (
     check_finite,
     is_graph_function,
     train_by_fit,
     train_by_step,
 )
-from loops.parity import Divergence, distance, first_divergence
-from loops.states import State
+from loops.diagnose import reports
+from loops.diagnose.mistakes import GENERAL, Facts, catalogue
+from loops.diagnose.reference import NO_MISTAKE, Mistake, Replayer
+from loops.diagnose.search import NEAR, Candidate, departure, search
+from loops.parity.differences import Divergence, distance, first_divergence
+from loops.parity.states import State
 
 MORE_THAN_ONE = "more than one"
 ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from loops.diagnose.case import Batch, batch_size
+from loops.case.loading import Batch, batch_size
 from loops.diagnose.reference import Gradients, Loss, Mistake, RowLoss
 
 EPSILONS = (1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)

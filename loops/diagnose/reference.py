@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from loops.diagnose.case import Batch, Case, Start, batch_spec
-from loops.diagnose.trajectory import traced
-from loops.states import State, snapshot
+from loops.case.loading import Batch, Case, Start, batch_spec
+from loops.case.running import traced
+from loops.parity.states import State, snapshot
 
 Loss = Callable[["RowLoss", Any, Any], Any]
 Gradients = Callable[[list[Any]], list[Any]]

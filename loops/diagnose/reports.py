@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loops.states import State
+from loops.parity.states import State
 
 UNKNOWN = "metrics differ in a way that is not on the list"
 TOLERANCE = 1e-5  # relative; a running mean in another order rounds otherwise

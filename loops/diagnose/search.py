@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loops.diagnose.case import Start
+from loops.case.loading import Start
 from loops.diagnose.reference import Mistake, Replayer
 from loops.errors import UserError
-from loops.parity import distance, gap_of, norm
-from loops.states import State
+from loops.parity.differences import distance, gap_of, norm
+from loops.parity.states import State
 
 WINDOW = 3  # steps from the first divergence in which replays are weighed: later, rounding has grown
 LIKELY = 0.3  # one step of a mistake must come this much nearer to the user than fit() is

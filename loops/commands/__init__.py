@@ -1,0 +1,1 @@
+"""One file a command: what each reads from the command line, does, and prints."""

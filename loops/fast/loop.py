@@ -1,0 +1,173 @@
+"""Training by a ladder of faster loops: many steps in one call, and what pays beyond."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from loops.batches import evaluation_stream, permutation, prepare
+from loops.config import TrainConfig
+from loops.data import FashionMnist, Split
+from loops.fast.rungs import Rung, best_rung, loss_and_gradients
+from loops.history import (
+    EpochRecord,
+    History,
+    Keeper,
+    Live,
+    OnEpoch,
+    OnStep,
+    Position,
+    ignore_epoch,
+    ignore_step,
+    keep,
+)
+from loops.tape import RunningMetrics, make_test_step, validate
+
+CALLS_PER_EPOCH = 10  # how often an epoch comes back to Python, to report
+Apply = Callable[[Sequence[tf.Tensor]], None]
+# (the epoch's order of images, the first step's number, how many full batches)
+Steps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]
+
+
+def train(
+    model: tf.keras.Model,
+    data: FashionMnist,
+    config: TrainConfig,
+    on_step: OnStep = ignore_step,
+    on_epoch: OnEpoch = ignore_epoch,
+    keeper: Keeper | None = None,
+    rung: Rung | None = None,
+) -> History:
+    """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
+
+    The same batches and mathematics as the plain tape, run by `rung`, by default the best for
+    the device. `on_step` is called after each stretch of steps, not after each step.
+    """
+    kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
+    optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
+    running = RunningMetrics()
+    run_steps, run_rest = make_steps(model, optimizer, running, data.train, config, rung or best_rung(kind))
+    test_step = make_test_step(model, running, jit_compile=config.jit_compile)
+    test_batches = evaluation_stream(data.test, config.batch_size)
+    images, steps = len(data.train), config.steps_per_epoch(len(data.train))
+    full = images // config.batch_size
+    keeper = keeper or Keeper()
+    keeper.begin(Live(model, optimizer, running.variables, running.read))
+    at = keeper.start
+
+    for epoch in range(at.step // steps, config.epochs):
+        started = time.perf_counter() - at.seconds
+        order = permutation(images, config.seed, epoch)
+        running.start(at.step, fresh=at.step % steps == 0)
+        step = at.step
+        while step < epoch * steps + full:
+            done = step - epoch * steps
+            count = stretch(done, full, keeper.next_stop(step), step)
+            run_steps(order, tf.constant(done), tf.constant(count))
+            step += count
+            on_step(step, running.read)
+            if step % steps:
+                started += keep(keeper, Position(step, at.epochs, time.perf_counter() - started))
+        if steps > full:
+            run_rest(order)
+            on_step((epoch + 1) * steps, running.read)
+        metrics = running.read()  # waits for the device, so the clock stops after the last step
+        train_seconds = time.perf_counter() - started
+        record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
+        on_epoch(record)
+        at = Position((epoch + 1) * steps, (*at.epochs, record))
+        keep(keeper, at)
+    return History(at.epochs, optimizer)
+
+
+def stretch(done: int, full: int, stop: int | None, step: int) -> int:
+    """How many steps the next call runs, with `done` of an epoch's `full` batches behind it.
+
+    At most CALLS_PER_EPOCH calls an epoch, but that one ends at global step `stop` where `step` is now.
+    """
+    count = min(-(-full // CALLS_PER_EPOCH), full - done)
+    return min(count, stop - step) if stop is not None else count
+
+
+def make_steps(
+    model: tf.keras.Model,
+    optimizer: tf.keras.Optimizer,
+    running: RunningMetrics,
+    split: Split,
+    config: TrainConfig,
+    rung: Rung,
+) -> tuple[Steps, Callable[[tf.Tensor], None]]:
+    """Two functions: one runs any number of full batches, the other the partial last batch.
+
+    The images stay on the device as uint8 and are gathered by index.
+    """
+    optimizer.build(model.trainable_variables)
+    if rung.compiled:
+        # Brings Numba, which is slow to import and serves this rung alone
+        from loops.fast.compiled import runner
+
+        return runner.make_steps(model, optimizer, running, split, config)
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    size, rest = config.batch_size, len(split) % config.batch_size
+    apply = fused_adam(optimizer) if rung.fused_adam else _keras_update(optimizer, model)
+    gradients_of = functools.partial(loss_and_gradients, rung, model)
+    if config.jit_compile:
+        gradients_of = tf.function(gradients_of, jit_compile=True)
+
+    def step(indices: tf.Tensor, count: int) -> None:
+        if rung.static_shapes:
+            indices = tf.ensure_shape(indices, [count])
+        classes = tf.gather(labels, indices)
+        batch_images, batch_labels = prepare(tf.gather(images, indices), classes)
+        loss, probabilities, gradients = gradients_of(batch_images, batch_labels)
+        apply(gradients)
+        running.add(loss, classes, probabilities)
+
+    @tf.function
+    def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
+        for number in tf.range(first, first + count):
+            step(order[number * size : (number + 1) * size], size)
+
+    @tf.function
+    def run_rest(order: tf.Tensor) -> None:
+        step(order[-rest:], rest)
+
+    return run_steps, run_rest
+
+
+def _keras_update(optimizer: tf.keras.Optimizer, model: tf.keras.Model) -> Apply:
+    return lambda gradients: optimizer.apply(gradients, model.trainable_variables)
+
+
+def fused_adam(optimizer: tf.keras.optimizers.Adam) -> Apply:
+    """Keras's Adam as one op a variable, on the Keras optimizer's own slots.
+
+    The op computes what Keras computes, epsilon outside the bias correction (Kingma and Ba 2015,
+    section 2, "epsilon hat"), but rounds otherwise.
+    """
+    slots = zip(optimizer._trainable_variables, optimizer._momentums, optimizer._velocities, strict=True)
+    handles = [tuple(each.value.handle for each in three) for three in slots]  # no public names for slots
+    constants: dict[str, Any] = {
+        "beta1": optimizer.beta_1,
+        "beta2": optimizer.beta_2,
+        "epsilon": optimizer.epsilon,
+    }
+
+    def apply(gradients: Sequence[tf.Tensor]) -> None:
+        step = tf.cast(optimizer.iterations + 1, tf.float32)
+        for (weight, momentum, velocity), gradient in zip(handles, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=weight,
+                m=momentum,
+                v=velocity,
+                beta1_power=tf.pow(optimizer.beta_1, step),
+                beta2_power=tf.pow(optimizer.beta_2, step),
+                lr=tf.convert_to_tensor(optimizer.learning_rate),
+                grad=gradient,
+                **constants,
+            )
+        optimizer.iterations.assign_add(1)
+
+    return apply

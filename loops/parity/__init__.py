@@ -1,0 +1,1 @@
+"""Do two trainings agree: their states, the differences, the words for it, and equivalence of scores."""

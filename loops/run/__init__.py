@@ -1,0 +1,1 @@
+"""One training kept on disk: its folder, checkpoints, resumption, result and environment."""

@@ -1,0 +1,1 @@
+"""What a training writes for TensorBoard: curves by step and by epoch, pages, pictures, a profile."""

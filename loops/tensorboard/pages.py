@@ -1,0 +1,132 @@
+"""TensorBoard's pages besides curves: a first page, text, graph, pictures, histograms, PR curves, HParams."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from loops.batches import prepare
+from loops.data import CLASS_NAMES, Split
+from loops.evaluate import Evaluation
+from loops.tensorboard.events import ROOT, EventLog
+from model import IMAGE_SHAPE
+
+THRESHOLDS = 101  # of a PR curve
+GRADIENT_IMAGES = 300
+HPARAMS = ("loop", "device", "batch_size", "learning_rate", "seed", "xla", "threads")
+SCORES = ("test_accuracy", "f1_micro", "f1_macro")
+PACE = "final_ms_per_step"
+METRICS = (*SCORES, PACE, "total_seconds")
+BENCH_KIND = "kind"  # of the bench's rows, beside loop, device and batch_size
+BENCH_RATIO = "ratio_to_reference"  # beside their pace
+# TensorBoard shows the first five at first
+COLUMNS = ("test_accuracy", "f1_macro", PACE, BENCH_RATIO, "total_seconds", "f1_micro")
+CHARTS = (
+    ("fit and tape: loss", ["^epoch_loss$"]),
+    ("fit and tape: accuracy", ["^epoch_accuracy$"]),
+    ("fit and tape: ms/step", ["^ms_per_step$"]),
+    ("difference fit − tape", ["^difference_.*$"]),
+)
+
+
+def log_start(log: EventLog, model: tf.keras.Model, settings: Mapping[str, Any]) -> None:
+    """Once a run: the first page's layout, the summary and settings as text, the model's graph."""
+    from tensorboard.plugins.custom_scalar import layout_pb2, summary  # noqa: PLC0415 (needs TensorBoard)
+
+    charts = [
+        layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=tags))
+        for title, tags in CHARTS
+    ]
+    layout = layout_pb2.Layout(category=[layout_pb2.Category(title="fit against tape", chart=charts)])
+    log.raw(ROOT, "custom_scalars__config__", summary.pb(layout))
+    log.once(ROOT, "run", 0, lambda: tf.summary.text("run", run_text(model, settings)))
+    traced = tf.function(lambda images: model(images, training=False))
+    graph = traced.get_concrete_function(tf.TensorSpec((None, *IMAGE_SHAPE))).graph
+    log.once(ROOT, "graph", 0, lambda: tf.summary.graph(graph))
+    log.flush()
+
+
+def log_pages(
+    log: EventLog, model: tf.keras.Model, evaluation: Evaluation, train: Split, test: Split, epoch: int
+) -> None:
+    """The heavy pages of one epoch: three pictures, PR curves, histograms of weights and gradients."""
+    from loops.tensorboard import pictures as draw  # noqa: PLC0415 (Matplotlib is slow to import)
+
+    pictures = {
+        "confusion matrix": draw.confusion_picture(evaluation.confusion),
+        "surest mistakes": draw.mistakes_picture(test, evaluation.probabilities),
+        "first filters": draw.filters_picture(model.conv1.kernel.numpy()),
+    }
+    for name, picture in pictures.items():
+        log.once(ROOT, name, epoch, partial(tf.summary.image, name, picture[tf.newaxis]))
+    _log_pr_curves(log, evaluation, test, epoch)
+    for name, values in _histograms(model, train).items():
+        log.once(ROOT, name, epoch, partial(tf.summary.histogram, name, values))
+    log.flush()
+
+
+def log_result(log: EventLog, result: Mapping[str, Any], learning_rate: float, steps: int) -> None:
+    """The run as a row of HParams, with its scores; `steps` are those of the whole training."""
+    from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
+
+    environment = result["environment"]
+    settings = {
+        **result,
+        "learning_rate": learning_rate,
+        "xla": environment["xla"],
+        "threads": environment["threads_intra_op"],
+    }
+    row = {name: settings[name] for name in HPARAMS}
+    scores = {
+        **{name: result[name] for name in SCORES},
+        PACE: 1000 * result["train_seconds"] / steps,
+        "total_seconds": result["train_seconds"],
+    }
+    log.once(ROOT, "_hparams_/experiment", 0, write_hparams_columns)
+    log.once(ROOT, "_hparams_/session_start_info", 0, lambda: api.hparams(row, trial_id=log.name))
+    for name, value in scores.items():
+        log.scalar(ROOT, name, value, 0)
+
+
+def write_hparams_columns() -> None:
+    """The columns: one list for trainings and bench, since TensorBoard takes the first that it finds."""
+    from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
+
+    hparams = [api.HParam(name) for name in (*HPARAMS, BENCH_KIND)]
+    api.hparams_config(hparams, [api.Metric(name) for name in COLUMNS])
+
+
+def run_text(model: tf.keras.Model, settings: Mapping[str, Any]) -> str:
+    """Markdown: the model's layers, then config and environment."""
+    rows = [f"| {layer.name} | {type(layer).__name__} | {layer.count_params():,} |" for layer in model.layers]
+    layers = ["| layer | type | parameters |", "| --- | --- | ---: |", *rows]
+    total = f"| **all** | | **{model.count_params():,}** |"
+    return "\n".join([*layers, total, "", "```json", json.dumps(settings, indent=1), "```"])
+
+
+def _log_pr_curves(log: EventLog, evaluation: Evaluation, test: Split, epoch: int) -> None:
+    from tensorboard.plugins.pr_curve import summary  # noqa: PLC0415 (needs TensorBoard)
+
+    for index, name in enumerate(CLASS_NAMES):
+        tag = f"PR/{name.replace('/', ' or ')}"
+        curve = summary.pb(
+            tag,
+            labels=test.labels == index,
+            predictions=evaluation.probabilities[:, index],
+            num_thresholds=THRESHOLDS,
+        )
+        log.raw(ROOT, curve.value[0].tag, curve, epoch)
+
+
+def _histograms(model: tf.keras.Model, train: Split) -> dict[str, Any]:
+    """Weights, and the gradients of the first images' mean loss, by variable."""
+    some = train.first(GRADIENT_IMAGES)
+    images, labels = prepare(some.images, some.labels)
+    with tf.GradientTape() as tape:
+        loss = tf.keras.losses.CategoricalCrossentropy()(labels, model(images, training=True))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    names = [variable.path.partition("/")[2] for variable in model.trainable_variables]
+    weights = {f"weights/{name}": v for name, v in zip(names, model.trainable_variables, strict=True)}
+    return weights | {f"gradients/{name}": g for name, g in zip(names, gradients, strict=True)}
