@@ -1,7 +1,9 @@
 # The first call of any target makes .venv and installs everything that requirements.lock pins.
+# Another PYTHON makes it anew; VENV names another folder, to keep several side by side.
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.installed
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed-$(notdir $(PYTHON))
 
 .PHONY: bench test test-diagnose test-faults lint tensorboard lock
 
@@ -29,7 +31,7 @@ tensorboard: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 	  { echo "error: $(PYTHON) is missing or not Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)

@@ -81,7 +81,7 @@ def _compare_all() -> dict[str, int]:
         ends, followers = [], (Follower(), Follower())
         for loop, follower in zip(("fit", "tape"), followers, strict=True):
             model = new_model(seed)
-            ends.append(training_state(model, LOOPS[loop](model, images, config, keeper=follower)))
+            ends.append(training_state(model, LOOPS[loop](model, images, config, follower.hooks)))
         fit, tape = (follower.states for follower in followers)
         trained += 1
         steps += len(fit)

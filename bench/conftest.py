@@ -1,9 +1,8 @@
 """Options, fixtures and the closing table of `pytest bench`; one process measures one device."""
 
-import json
+import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.tables import closing_table
+from bench.gpu_process import look_for_gpu, measure_gpu
+from bench.report.closing import closing_table
 from loops import data
 from loops import device as devices
 from loops.config import TrainConfig
@@ -44,7 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=20,
         help="pairs of blocks behind a headline (20)",
     )
-    group.addoption("--board", type=Path, default=Path("runs/bench"), help="for TensorBoard (runs/bench)")
+    group.addoption("--board", type=Path, default=Path("runs"), help="for TensorBoard (runs)")
+    group.addoption("--runs", type=Path, default=Path("runs"), help="where the full trainings go (runs)")
     group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
 
@@ -54,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if min(config.getoption("--epochs"), config.getoption("--pairs") - 1) < 1:
         raise pytest.UsageError("--epochs must be at least 1 and --pairs at least 2")
     if config.getoption("--device") == "all" and not (config.option.help or config.option.collectonly):
-        config.stash[PROBE] = _probe_for_gpu()  # while this process starts TensorFlow
+        config.stash[PROBE] = look_for_gpu(ENVIRONMENT)  # while this process starts TensorFlow
     config.addinivalue_line("markers", "grid: only with --grid")
     config.stash[LOAD] = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     try:
@@ -121,12 +122,16 @@ def references() -> Iterator["References"]:
 
 
 @pytest.fixture(scope="session")
-def trainings(fashion: FashionMnist, pytestconfig: pytest.Config) -> Any:
-    """The full trainings of this session."""
+def trainings(fashion: FashionMnist, pytestconfig: pytest.Config) -> Iterator[Any]:
+    """The full trainings of this session, kept as runs for TensorBoard unless --no-board is given."""
     from bench.trainings import Trainings  # imports TensorFlow, which pytest_configure starts
 
     config = TrainConfig(epochs=pytestconfig.getoption("--epochs"))
-    return Trainings(fashion, config, _announcer(pytestconfig))
+    with contextlib.ExitStack() as stack:
+        runs = pytestconfig.getoption("--runs")
+        if pytestconfig.getoption("--no-board"):
+            runs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        yield Trainings(fashion, config, pytestconfig.stash[HERE], runs, _announcer(pytestconfig))
 
 
 def _announcer(config: pytest.Config) -> Callable[[str], None]:
@@ -142,17 +147,11 @@ def _announcer(config: pytest.Config) -> Callable[[str], None]:
 
 @pytest.fixture(autouse=True)
 def collect_row(request: pytest.FixtureRequest, device: Device, benchmark: Any) -> Iterator[None]:
-    """Say which row runs, and keep what it found, as the JSON file will hold it, for the closing table."""
+    """Say which row runs, and collect what it found, as the JSON file will hold it, for the closing table."""
     _announcer(request.config)(request.node.name)
     yield
     if benchmark.stats is not None and not benchmark.has_error:
         request.config.stash[ROWS].append(dict(benchmark.extra_info))
-
-
-def _probe_for_gpu() -> subprocess.Popen[bytes]:
-    """A process, from which this one's setting hides no GPU, that ends with 0 if it finds one."""
-    ask = [sys.executable, "-c", "from loops import device; device.start('gpu')"]
-    return subprocess.Popen(ask, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def gpu_is_there(config: pytest.Config) -> bool:
@@ -166,21 +165,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if config.getoption("--device") != "all" or not config.stash[ROWS] or not gpu_is_there(config):
         return
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder) / "gpu.json"
-        arguments = [
-            *config.invocation_params.args,
-            "--device",
-            "gpu",
-            "--no-board",
-            f"--benchmark-json={saved}",
-        ]
-        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], env=ENVIRONMENT, check=False)
-        session.exitstatus = session.exitstatus or done.returncode
-        if saved.exists():
-            measured = json.loads(saved.read_text())
-            config.stash[ELSEWHERE].extend(measured["benchmarks"])
-            config.stash[ELSEWHERE_FACTS].update(measured["machine_info"]["fit_vs_tape"])
+    status, measured = measure_gpu(config.invocation_params.args, ENVIRONMENT)
+    session.exitstatus = session.exitstatus or status
+    if measured:
+        config.stash[ELSEWHERE].extend(measured["benchmarks"])
+        config.stash[ELSEWHERE_FACTS].update(measured["machine_info"]["fit_vs_tape"])
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
@@ -229,7 +218,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
 
 def _write_board(rows: list[dict[str, Any]], config: pytest.Config) -> str:
     """Where the rows were written, or why not: the table above must not be lost to it."""
-    from bench.board import write_board  # imports TensorFlow, which pytest_configure starts
+    from bench.report.board import write_board  # imports TensorFlow, which pytest_configure starts
 
     try:
         return str(write_board(rows, config.getoption("--board")) or "not written, it is not installed")

@@ -1,49 +1,21 @@
-"""The one clock of this suite: two arms timed in alternating blocks, inside pytest-benchmark."""
+"""Times an arm against a reference, block by block, inside pytest-benchmark; notes ratio and interval."""
 
 import functools
 import math
 import statistics
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from bench.arms import Arm
 from bench.clock import timed
+from bench.pairing import Pairing
 from bench.timing import FEWEST_PAIRS, Ratio, paired_ratio, relative_iqr
 
 # A block lasts at least this long. Starting and syncing one costs 0.3 (tape) to 0.5 ms (fit, held in its
 # thread) on a 2-core EPYC, a quarter of a per cent. Shorter blocks cancel drift better than longer ones.
 BLOCK_SECONDS = 0.2
 WARMUP_BLOCKS = 2
-
-
-class Pairing:
-    """Interleaves timed blocks A with blocks of a reference B: A B, B A, A B and so on.
-
-    pytest-benchmark times A and calls `after_round` off its clock, which runs B once for each
-    pair, two at a time, so that each pair's order is the other way round than the last one's.
-    """
-
-    def __init__(
-        self, block: Callable[[], object], reference: Callable[[], object], pairs: int, steps: int
-    ) -> None:
-        self.reference_seconds: list[float] = []
-        self._block, self._reference = block, reference
-        self._pairs, self._steps = pairs, steps
-        self._calls = self._rounds = 0
-
-    def step(self) -> None:
-        """Called once a step; the round's first call runs the whole block with its one sync."""
-        if self._calls % self._steps == 0 and self._calls < self._pairs * self._steps:
-            self._block()
-        self._calls += 1
-
-    def after_round(self) -> None:
-        """The reference blocks between this timed block and the next."""
-        self._rounds += 1
-        wanted = min(self._rounds + self._rounds % 2, self._pairs)
-        while len(self.reference_seconds) < wanted:
-            self.reference_seconds.append(timed(self._reference))
 
 
 def steps_for(seconds_per_step: float, block_seconds: float, multiple: int = 1) -> int:
@@ -64,22 +36,22 @@ class Warm:
     first_call_seconds: float
     steps: int
 
-    @classmethod
-    def up(cls, arm: Arm, multiple: int = 1, block_seconds: float = BLOCK_SECONDS) -> Self:
-        """Run `arm` until it is warm, in blocks of a multiple of `multiple` steps.
-
-        Each block corrects the next one's steps: a few steps say little of an arm whose call costs much.
-        """
-        first_call = timed(lambda: arm.run(multiple))
-        steps = multiple
-        for _ in range(1 + WARMUP_BLOCKS):
-            seconds = timed(functools.partial(arm.run, steps))
-            steps = steps_for(seconds / steps, block_seconds, multiple)
-        return cls(arm, first_call, steps)
-
     def block(self) -> None:
         """Run one block."""
         self.arm.run(self.steps)
+
+
+def warm_up(arm: Arm, multiple: int = 1, block_seconds: float = BLOCK_SECONDS) -> Warm:
+    """Run `arm` until it is warm, in blocks of a multiple of `multiple` steps.
+
+    Each block corrects the next one's steps: a few steps say little of an arm whose call costs much.
+    """
+    first_call = timed(lambda: arm.run(multiple))
+    steps = multiple
+    for _ in range(1 + WARMUP_BLOCKS):
+        seconds = timed(functools.partial(arm.run, steps))
+        steps = steps_for(seconds / steps, block_seconds, multiple)
+    return Warm(arm, first_call, steps)
 
 
 class References:
@@ -91,7 +63,7 @@ class References:
     def get(self, key: Hashable, make: Callable[[], Arm]) -> Warm:
         """The reference of this key, by `make` if it is new."""
         if key not in self._warm:
-            self._warm[key] = Warm.up(make())
+            self._warm[key] = warm_up(make())
         return self._warm[key]
 
     def close(self) -> None:
@@ -119,7 +91,7 @@ def measure(  # the arms, and how they are measured
     --benchmark-disable.
     """
     try:
-        warm = Warm.up(arm, multiple, block_seconds)
+        warm = warm_up(arm, multiple, block_seconds)
         reference.block()  # warm again: where a function was dropped, TensorFlow empties its cache of kernels
         pairing = Pairing(warm.block, reference.block, pairs, warm.steps)
         benchmark.pedantic(pairing.step, teardown=pairing.after_round, rounds=pairs, iterations=warm.steps)
@@ -145,11 +117,13 @@ def measure(  # the arms, and how they are measured
 
 
 def measure_alone(benchmark: Any, arm: Arm, *, blocks: int) -> float | None:
-    """Time an arm that has nothing to be compared with: its fastest step in seconds."""
-    warm = Warm.up(arm)
-    pairing = Pairing(warm.block, lambda: None, blocks, warm.steps)
-    benchmark.pedantic(pairing.step, teardown=pairing.after_round, rounds=blocks, iterations=warm.steps)
-    arm.close()
+    """Time an arm that has nothing to be compared with: its fastest step in seconds. Closes `arm`."""
+    try:
+        warm = warm_up(arm)
+        pairing = Pairing(warm.block, lambda: None, blocks, warm.steps)
+        benchmark.pedantic(pairing.step, teardown=pairing.after_round, rounds=blocks, iterations=warm.steps)
+    finally:
+        arm.close()
     return None if benchmark.stats is None else float(min(benchmark.stats.stats.data))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from bench.arms import FunctionArm
-from loops.tape import RunningMetrics
+from loops.metrics import RunningMetrics
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 

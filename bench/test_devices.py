@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from bench.rows import start_row
 from bench.trainings import drift
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -16,11 +17,11 @@ def test_drift_from_the_cpu(benchmark: Any, device: Device, tf32: bool, fashion:
     """One epoch by the tape on this process's CPU and on its device: how far the weights end apart."""
     if device.kind == "cpu":
         pytest.skip("a CPU does not drift from itself")
-    benchmark.group = f"drift, {device.kind}"
+    start_row(benchmark, device, "drift", kind="drift", tf32=tf32)
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     try:
         found = benchmark.pedantic(drift, args=(fashion, TrainConfig(epochs=1), "/GPU:0"), rounds=1)
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
-    benchmark.extra_info.update(kind="drift", device=device.kind, device_name=device.name, tf32=tf32, **found)
+    benchmark.extra_info.update(found)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from bench import floor
 from bench.arms import FunctionArm
 from bench.harness import measure_alone
+from bench.rows import start_row
 from loops.device import Device
 
 BLOCKS = 5
@@ -28,9 +29,7 @@ def test_copy_bandwidth(benchmark: Any, device: Device) -> None:
 
 
 def _note_rate(benchmark: Any, device: Device, name: str, arm: FunctionArm, amount: int) -> None:
-    benchmark.group = f"floor, {device.kind}"
+    start_row(benchmark, device, "floor", kind="rate", arm=name)
     seconds = measure_alone(benchmark, arm, blocks=BLOCKS)
     if seconds is not None:
-        benchmark.extra_info.update(
-            kind="rate", arm=name, device=device.kind, device_name=device.name, per_second=amount / seconds
-        )
+        benchmark.extra_info["per_second"] = amount / seconds

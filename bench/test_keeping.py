@@ -8,24 +8,28 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from bench.arms import FunctionArm, Variant, make_arm
+from bench.arms import FunctionArm, make_arm
 from bench.harness import References, fewer, measure
+from bench.sweep import TAPE
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.history import EpochRecord, Live, Position
+from loops.history import EpochRecord, Hooks, Live, Position
+from loops.metrics import RunningMetrics
 from loops.run import checkpoint
+from loops.run.context import Run, Training
 from loops.run.environment import describe
-from loops.tape import RunningMetrics
-from loops.tensorboard.events import EventLog
+from loops.run.experiment import CURVE_EVERY
+from loops.run.showing import events_of
+from loops.tensorboard.curves import Curve
 from model import new_model
 
 METRICS = {"loss": 0.5, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.8}
 CONFIG = TrainConfig(epochs=10**6)
 
 
-@pytest.mark.parametrize("what", ["checkpoint", "curves"])
+@pytest.mark.parametrize("what", ["checkpoint", "curves", "curves by step"])
 def test_cost_an_epoch(
     benchmark: Any,
     device: Device,
@@ -35,29 +39,40 @@ def test_cost_an_epoch(
     pairs: int,
     tmp_path: Path,
 ) -> None:
-    """One save, or one epoch's scalars, against a step of the tape; an epoch has 200 of these."""
-    keep = {"checkpoint": _saving, "curves": _logging}[what](tmp_path, device)
-    steps = CONFIG.steps_per_epoch(len(fashion.train))
+    """A save, an epoch's scalars or its points by step, against a step of the tape: an epoch has 200."""
+    run = Run(Training("tape", CONFIG, fashion, device), tmp_path, describe(device, jit_compile=False))
+    keep = {"checkpoint": _saving, "curves": _epoch_curves, "curves by step": _step_curves}[what](run)
+    steps = run.training.steps_per_epoch
     benchmark.group = f"keeping, {device.kind}"
     benchmark.extra_info.update(
         kind="keeping", arm=what, device=device.kind, device_name=device.name, steps_per_epoch=steps
     )
     stream = training_stream(fashion.train, CONFIG)
-    step = references.get("tape with input", lambda: make_arm(Variant("tape"), stream))
+    step = references.get("tape with input", lambda: make_arm(TAPE, stream))
     measure(benchmark, FunctionArm(keep), step, pairs=fewer(pairs))
 
 
-def _saving(folder: Path, device: Device) -> Callable[[], object]:
+def _saving(run: Run) -> Callable[[], object]:
     model, optimizer = new_model(0), tf.keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    live, environment = (
-        Live(model, optimizer, RunningMetrics().variables),
-        describe(device, jit_compile=False),
-    )
-    numbers = itertools.count(1)
-    return lambda: checkpoint.save(folder, live, Position(next(numbers)), {"loop": "tape"}, environment)
+    live, numbers = Live(model, optimizer, RunningMetrics().variables), itertools.count(1)
+    return lambda: checkpoint.save(run.folder, live, Position(next(numbers)), run)
 
 
-def _logging(folder: Path, device: Device) -> Callable[[], object]:
-    log, numbers = EventLog(folder, CONFIG.learning_rate, 200, 60_000), itertools.count()
+def _epoch_curves(run: Run) -> Callable[[], object]:
+    log, numbers = events_of(run), itertools.count()
     return lambda: log.log_epoch(EpochRecord(next(numbers), METRICS, 1.0))
+
+
+def _step_curves(run: Run) -> Callable[[], object]:
+    """As the tape does it: the sums are copied every CURVE_EVERY-th step, then read and written."""
+    curve, running, epochs = Curve(events_of(run)), RunningMetrics(), itertools.count()
+    steps = run.training.steps_per_epoch
+
+    def one_epoch() -> None:
+        first = next(epochs) * steps
+        for step in Hooks(curve_every=CURVE_EVERY).curve_steps(first, first + steps):
+            curve.add(step, running.snapshot())
+        curve.write()
+
+    return one_epoch

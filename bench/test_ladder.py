@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from bench.arms import FastArm, Variant, make_arm
+from bench.arms import FastArm, make_arm
 from bench.counts import step_bytes, step_flops
 from bench.harness import References, fewer, measure
+from bench.rows import start_row
+from bench.sweep import BATCH_SIZE, BATCH_SIZES, FIT, OTHER_SIZES, params
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -15,23 +17,13 @@ from loops.device import Device
 from loops.fast.rungs import LADDER, Rung, best_rung
 from model import new_model
 
-BATCH_SIZE = TrainConfig().batch_size
-BATCH_SIZES = (1, 8, 32, 128, 1000)  # beside it
-BLOCK_SECONDS = (
-    0.4  # a call of the compiled step costs some 10 ms, and the loop makes one a tenth of an epoch
-)
+# A call of the compiled step costs some 10 ms, and the loop makes one a tenth of an epoch
+BLOCK_SECONDS = 0.4
+# All rungs at the post's batch size; at the others the one that `--fast` picks
+DEFAULT = [(rung, BATCH_SIZE) for rung in LADDER] + [(best_rung("cpu"), size) for size in OTHER_SIZES]
 
 
-def cases() -> list[Any]:
-    """All rungs at the post's batch size; at the others the one that `--fast` picks."""
-    chosen = [(best_rung("cpu"), batch_size) for batch_size in BATCH_SIZES]
-    default = [(rung, BATCH_SIZE) for rung in LADDER] + chosen
-    grid = [case for case in itertools.product(LADDER, (*BATCH_SIZES, BATCH_SIZE)) if case not in default]
-    marks = dict.fromkeys(default, ()) | dict.fromkeys(grid, (pytest.mark.grid,))
-    return [pytest.param(*case, marks=mark, id=f"{case[0].name}, {case[1]}") for case, mark in marks.items()]
-
-
-@pytest.mark.parametrize(("rung", "batch_size"), cases())
+@pytest.mark.parametrize(("rung", "batch_size"), params(DEFAULT, itertools.product(LADDER, BATCH_SIZES)))
 def test_rung(
     benchmark: Any,
     device: Device,
@@ -45,19 +37,19 @@ def test_rung(
     if rung.compiled and device.kind != "cpu":
         pytest.skip("this rung's kernels are compiled for a CPU")
     model, config = new_model(0), TrainConfig(batch_size=batch_size, epochs=10**6)
-    benchmark.group = f"ladder, {device.kind}"
-    benchmark.extra_info.update(
+    start_row(
+        benchmark,
+        device,
+        "ladder",
         kind="rung",
         arm=rung.name,
         why=rung.why,
         ulps=rung.ulps,
         chosen=rung == best_rung(device.kind),
-        device=device.kind,
-        device_name=device.name,
         flops=step_flops(model, batch_size),
         bytes=step_bytes(model, batch_size),
     )
-    fit = references.get(batch_size, lambda: make_arm(Variant("fit"), training_stream(fashion.train, config)))
+    fit = references.get(batch_size, lambda: make_arm(FIT, training_stream(fashion.train, config)))
     fast = FastArm(rung, fashion.train, batch_size)
     headline = rung == best_rung(device.kind) and batch_size == BATCH_SIZE
     own = pairs if headline else fewer(pairs)

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from bench.arms import Variant, make_arm
+from bench.arms import make_arm
 from bench.harness import References, fewer, measure
 from bench.parts import make_parts
+from bench.rows import start_row
+from bench.sweep import TAPE
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
@@ -21,8 +23,7 @@ def test_part(
     """One part alone, against the tape's whole step with its input: the ratio is the share."""
     config = TrainConfig(epochs=10**6)
     stream = training_stream(fashion.train, config)
-    benchmark.group = f"parts, {device.kind}"
-    benchmark.extra_info.update(kind="part", arm=part, device=device.kind, device_name=device.name)
+    start_row(benchmark, device, "parts", kind="part", arm=part)
     arm = make_parts(new_model(0), stream)[part]()
-    whole = references.get("tape with input", lambda: make_arm(Variant("tape"), stream))
+    whole = references.get("tape with input", lambda: make_arm(TAPE, stream))
     measure(benchmark, arm, whole, pairs=fewer(pairs), batch_size=config.batch_size)

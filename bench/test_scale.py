@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.arms import Arm, FastArm, FunctionArm, Variant, make_arm
+from bench.arms import Arm, FastArm, FunctionArm, make_arm
 from bench.counts import step_flops
 from bench.harness import References, fewer, measure
 from bench.memory import allocated_bytes
-from loops import tape
+from bench.rows import start_row
+from bench.sweep import BATCH_SIZE, TAPE
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
 from loops.device import Device
 from loops.fast.rungs import best_rung
+from loops.metrics import RunningMetrics
+from loops.tape import make_train_step
 from model import FashionCNN, new_model
 
 TIMES = 10
@@ -30,13 +33,10 @@ def test_ten_times_the_images(
 ) -> None:
     """A step drawing from 600,000 images against one drawing from 60,000: the ratio should be 1."""
     more = Split(*(np.repeat(part, TIMES, axis=0) for part in (fashion.train.images, fashion.train.labels)))
-    benchmark.group = f"scale, {device.kind}"
-    benchmark.extra_info.update(
-        kind="scale", arm=f"{loop}, {TIMES} times the images", expected=1.0, **_where(device)
-    )
+    start_row(benchmark, device, "scale", kind="scale", arm=f"{loop}, {TIMES} times the images", expected=1.0)
     plain = references.get(loop, lambda: _arm(loop, fashion.train, device))
     arm = _arm(loop, more, device)
-    measure(benchmark, arm, plain, pairs=fewer(pairs), batch_size=TrainConfig().batch_size)
+    measure(benchmark, arm, plain, pairs=fewer(pairs), batch_size=BATCH_SIZE)
 
 
 def test_twice_the_width(
@@ -44,14 +44,14 @@ def test_twice_the_width(
 ) -> None:
     """A tape step of a model with twice the channels and units, against the plain model's."""
     models = [FashionCNN(width=WIDTH), new_model(0)]
-    flops = [step_flops(model, TrainConfig().batch_size) for model in models]
-    benchmark.group = f"scale, {device.kind}"
-    benchmark.extra_info.update(
-        kind="scale", arm=f"tape, {WIDTH} times the width", expected=flops[0] / flops[1], **_where(device)
+    flops = [step_flops(model, BATCH_SIZE) for model in models]
+    expected = flops[0] / flops[1]
+    start_row(
+        benchmark, device, "scale", kind="scale", arm=f"tape, {WIDTH} times the width", expected=expected
     )
     plain = references.get("tape", lambda: _tape_arm(models[1], fashion.train))
     wide = _tape_arm(models[0], fashion.train)
-    measure(benchmark, wide, plain, pairs=fewer(pairs), batch_size=TrainConfig().batch_size)
+    measure(benchmark, wide, plain, pairs=fewer(pairs), batch_size=BATCH_SIZE)
 
 
 @pytest.mark.parametrize("loop", ["tape", "fast"])
@@ -65,13 +65,11 @@ def test_memory_stays_flat(benchmark: Any, device: Device, loop: str, fashion: F
     arm = _arm(loop, fashion.train, device)
     arm.run(WARM)
     before = allocated_bytes() or 0
-    benchmark.group = f"memory, {device.kind}"
+    start_row(benchmark, device, "memory", kind="memory", arm=loop, first_steps=WARM, steps=WARM + MORE)
     benchmark.pedantic(arm.run, args=(1,), rounds=MORE)
     grown = (allocated_bytes() or 0) - before
     arm.close()
-    benchmark.extra_info.update(
-        kind="memory", arm=loop, first_steps=WARM, steps=WARM + MORE, grown_bytes=grown, **_where(device)
-    )
+    benchmark.extra_info["grown_bytes"] = grown
     assert grown < LEAK
 
 
@@ -79,14 +77,10 @@ def _arm(loop: str, split: Split, device: Device) -> Arm:
     config = TrainConfig(epochs=10**6)
     if loop == "fast":
         return FastArm(best_rung(device.kind), split, config.batch_size)
-    return make_arm(Variant(loop), training_stream(split, config))
+    return make_arm(TAPE, training_stream(split, config))
 
 
 def _tape_arm(model: tf.keras.Model, split: Split) -> FunctionArm:
-    step = tape.make_train_step(model, tf.keras.optimizers.Adam(), tape.RunningMetrics())
+    step = make_train_step(model, tf.keras.optimizers.Adam(), RunningMetrics())
     batches = iter(training_stream(split, TrainConfig(epochs=10**6)))
     return FunctionArm(lambda: step(*next(batches)))
-
-
-def _where(device: Device) -> dict[str, str]:
-    return {"device": device.kind, "device_name": device.name}

@@ -8,7 +8,8 @@ import pytest
 from bench.memory import PeakMemory
 from bench.trainings import SEEDS_MEAN, SEEDS_STD, Trainings
 from loops.device import Device
-from loops.parity.differences import differences, training_state
+from loops.parity.differences import training_state
+from loops.parity.verdict import judge
 from loops.run.experiment import LOOPS
 from model import PARAM_COUNT
 
@@ -49,20 +50,21 @@ def test_parity(benchmark: Any, device: Device, trainings: Trainings) -> None:
     benchmark.group = f"parity, {device.kind}"
     fit, tape = (trainings.by(loop) for loop in ("fit", "tape"))
     states = [training_state(trained.model, trained.history) for trained in (fit, tape)]
-    found = benchmark.pedantic(differences, args=states, rounds=1)
+    verdict = benchmark.pedantic(judge, args=states, rounds=1)
+    found = verdict.differences
     weights = [difference for difference in found if difference.name.startswith("weight")]
     worst = max((difference.relative for difference in weights), default=0.0)
     benchmark.extra_info.update(
         kind="parity",
         device_name=device.name,
         device=device.kind,
-        compared=len(states[0]),
+        compared=verdict.compared,
         differing=len(found),
         largest_relative=worst,
-        verdict="bit-identical" if not found else f"weights within {worst:.1g}",
+        verdict="bit-identical" if verdict.identical else f"weights within {worst:.1g}",
     )
     if device.kind == "cpu":
-        assert not found, found
+        assert verdict.identical, found
         assert fit.evaluation.accuracy == tape.evaluation.accuracy
         assert fit.evaluation.f1_micro == tape.evaluation.f1_micro
         assert fit.evaluation.f1_macro == tape.evaluation.f1_macro

@@ -1,7 +1,7 @@
-"""Full trainings, each done once in a session however many rows ask for it."""
+"""Full trainings, each done once in a session however many rows ask for it, and kept as a run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -9,10 +9,12 @@ from loops import tape
 from loops.commands.console import format_metrics
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.evaluate import Evaluation, evaluate
-from loops.history import EpochRecord, History
+from loops.device import Device
+from loops.evaluate import evaluate
+from loops.history import EpochRecord, Hooks
 from loops.parity.differences import differences, training_state
-from loops.run.experiment import LOOPS
+from loops.run.context import Training
+from loops.run.experiment import Outcome, run_experiment
 from model import new_model
 
 # Test accuracy after 3 epochs at batch size 300 over 20 seeds (docs/study/study.csv); micro-F1 is the
@@ -20,39 +22,36 @@ from model import new_model
 SEEDS_MEAN, SEEDS_STD = 0.8818, 0.0043
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: the model as trained, its history, its test scores."""
-
-    model: tf.keras.Model
-    history: History
-    evaluation: Evaluation
-
-
 class Trainings:
     """The trainings of one session, by loop."""
 
-    def __init__(self, data: FashionMnist, config: TrainConfig, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        data: FashionMnist,
+        config: TrainConfig,
+        device: Device,
+        runs: Path,
+        announce: Callable[[str], None],
+    ) -> None:
         self.config = config
-        self._data, self._announce = data, announce
-        self._trained: dict[str, Trained] = {}
+        self._data, self._device, self._runs, self._announce = data, device, runs, announce
+        self._trained: dict[str, Outcome] = {}
 
-    def by(self, loop: str) -> Trained:
-        """Train by `loop`, or return the training that was already done."""
+    def by(self, loop: str) -> Outcome:
+        """Train by `loop` into the runs folder, or return the training that was already done."""
         if loop not in self._trained:
             self._trained[loop] = self._train(loop)
         return self._trained[loop]
 
-    def _train(self, loop: str) -> Trained:
+    def _train(self, loop: str) -> Outcome:
         def on_epoch(record: EpochRecord) -> None:
             progress = f"epoch {record.epoch + 1}/{self.config.epochs}"
             self._announce(
                 f"{loop} {progress}  {format_metrics(record.metrics)}  {record.train_seconds:.1f} s"
             )
 
-        model = new_model(self.config.seed)
-        history = LOOPS[loop](model, self._data, self.config, on_epoch=on_epoch)
-        return Trained(model, history, evaluate(model, self._data.test))
+        training = Training(loop, self.config, self._data, self._device)
+        return run_experiment(training, self._runs, Hooks(on_epoch=on_epoch))
 
 
 def drift(data: FashionMnist, config: TrainConfig, place: str) -> dict[str, float]:
@@ -63,7 +62,7 @@ def drift(data: FashionMnist, config: TrainConfig, place: str) -> dict[str, floa
             model = new_model(config.seed)
             states.append(training_state(model, tape.train(model, data, config)))
             accuracies.append(evaluate(model, data.test).accuracy)
-    found = [each for each in differences(*states) if each.name.startswith("weight")]
+    found = [each for each in differences(*states) if str(each.name).startswith("weight")]
     return {
         "largest_relative": max((each.relative for each in found), default=0.0),
         "accuracy_cpu": accuracies[0],

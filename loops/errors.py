@@ -6,7 +6,7 @@ class UserError(Exception):
 
 
 class Stopped(BaseException):
-    """A signal asked for the end; its number decides the exit code.
+    """A signal asked for the end; its number decides the exit code (loops/run/signals.py).
 
     Like KeyboardInterrupt it is no Exception: raised anywhere, it must pass all handlers of errors.
     """
@@ -17,8 +17,8 @@ class Stopped(BaseException):
 
 
 class NotFiniteError(Exception):
-    """The loss is no finite number at global step `step` (from 1)."""
+    """The loss is NaN or infinite at global step `step` (from 1)."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"the loss is no finite number at step {step}")
+        super().__init__(f"the loss is NaN or infinite at step {step}")
         self.step = step

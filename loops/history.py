@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 Metrics = Mapping[str, float]
-# Called after each step with the number of steps done (from 1) and a function that reads the
-# metrics of the epoch so far. Reading waits for the device, so a hook need not do it each step.
-OnStep = Callable[[int, Callable[[], Metrics]], None]
+ReadMetrics = Callable[[], Metrics]  # reading waits for the device
+OnStep = Callable[[int, ReadMetrics], object]
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class EpochRecord:
     train_seconds: float
 
 
-OnEpoch = Callable[[EpochRecord], None]
+OnEpoch = Callable[[EpochRecord], object]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Live:
     """The variables of a training under way, which are its whole state but for its position.
 
     `metrics` are those of the running loss and accuracy. `check` raises NotFiniteError where the
-    loss has stopped being a number; a loop that looks at each step's loss needs none.
+    loss is NaN or infinite; a loop that looks at each step's loss needs none.
     """
 
     model: Any
@@ -63,36 +62,56 @@ class Live:
     check: Callable[[], object] = lambda: None
 
 
-class Keeper:
-    """Follows a training's whole state; this one keeps nothing and starts at the first step.
+class Running(Protocol):
+    """The loss and accuracy of the epoch so far."""
 
-    A loop asks `start` where to begin, calls `begin` once all variables exist, and `keep` after
-    each step; after an epoch's last step only once its record is in the position. A loop that
-    runs many steps in one call comes back at `next_stop` at the latest.
+    def read(self) -> Metrics:
+        """The values now; waits for the device."""
+
+    def snapshot(self) -> ReadMetrics:
+        """A function that reads the values of this moment later; does not wait."""
+
+
+def ignore(*_: object) -> None:
+    """The hook of someone who wants none."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How a training is followed; every hook does nothing by default.
+
+    A loop begins at `start`. It calls `begin` once all variables exist, which restores them where `start`
+    is not the beginning. After each step it calls `on_step` with the number of steps done (from 1), and
+    `keep`, after an epoch's last step only once the epoch's record is in the position. `on_curve` gets
+    the metrics of every `curve_every`-th step, to be read later, so that no step waits for them. A loop
+    that runs many steps in one call ends the call at `next_stop` at the latest.
     """
 
-    start = Position()
+    start: Position = Position()
+    begin: Callable[[Live], object] = ignore
+    on_step: OnStep = ignore
+    on_epoch: OnEpoch = ignore
+    on_curve: OnStep = ignore
+    curve_every: int | None = None
+    next_stop: Callable[[int], int | None] = ignore
+    keep: Callable[[Position], object] = ignore
 
-    def begin(self, live: Live) -> None:
-        """Take hold of the variables; restore them where `start` is not the beginning."""
+    def after_step(self, step: int, running: Running) -> None:
+        """Report one step."""
+        for point in self.curve_steps(step - 1, step):
+            self.on_curve(point, running.snapshot())
+        self.on_step(step, running.read)
 
-    def next_stop(self, step: int) -> int | None:
-        """The next step after `step` at which `keep` has something to do, if there is one."""
+    def curve_steps(self, before: int, last: int) -> range:
+        """The steps after `before`, up to `last`, that belong to the curve."""
+        every = self.curve_every
+        return range(before // every * every + every, last + 1, every) if every else range(0)
 
-    def keep(self, position: Position) -> None:
-        """The variables now hold the state at `position`."""
-
-
-def keep(keeper: Keeper, position: Position) -> float:
-    """Let the keeper keep; returns the seconds it took, which are none of training."""
-    started = time.perf_counter()
-    keeper.keep(position)
-    return time.perf_counter() - started
-
-
-def ignore_step(step: int, read_metrics: Callable[[], Metrics]) -> None:
-    """The step hook of someone who wants none."""
+    def keep_off_the_clock(self, position: Position) -> float:
+        """Call `keep`; returns the seconds that it took, which are not training time."""
+        started = time.perf_counter()
+        self.keep(position)
+        return time.perf_counter() - started
 
 
-def ignore_epoch(record: EpochRecord) -> None:
-    """The epoch hook of someone who wants none."""
+NO_HOOKS = Hooks()

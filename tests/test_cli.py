@@ -58,7 +58,7 @@ def test_compared_run_is_looked_for_where_it_was_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["compare", named, "two"]) == 1
-    assert capsys.readouterr().err.startswith(f"error: {looked_for}: is no run's folder")
+    assert capsys.readouterr().err.startswith(f"error: {looked_for}: is not a run's folder")
 
 
 def test_gpu_asked_for_and_absent_is_refused(

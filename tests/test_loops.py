@@ -14,11 +14,14 @@ from loops import tape
 from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.history import History
+from loops.history import History, Hooks
+from loops.metrics import RunningMetrics
 from loops.parity.differences import differences, first_divergence, training_state, weights_sha256
-from loops.parity.states import Follower, State
+from loops.parity.states import Follower, State, VariableName
 from loops.run import experiment
-from loops.run.experiment import LOOPS, TrainingError, run_experiment
+from loops.run.context import Training
+from loops.run.experiment import LOOPS, run_experiment
+from loops.run.failures import TrainingError
 from model import new_model
 from tests import numpy_reference
 from tests.conftest import CPU
@@ -31,6 +34,9 @@ class LastBatchDropped(TrainConfig):
 
     def steps_per_epoch(self, images: int) -> int:
         return images // self.batch_size
+
+
+METRIC = VariableName(0, "metric")
 
 
 def trained_state(loop: str, data: FashionMnist, config: TrainConfig) -> dict[str, Any]:
@@ -51,7 +57,7 @@ def test_both_loops_end_with_the_same_bits(small: FashionMnist, fit_state: dict[
 
 def followed(loop: str, data: FashionMnist, config: TrainConfig) -> list[State]:
     follower = Follower()
-    LOOPS[loop](new_model(config.seed), data, config, keeper=follower)
+    LOOPS[loop](new_model(config.seed), data, config, follower.hooks)
     return follower.states
 
 
@@ -67,8 +73,8 @@ def test_first_step_that_differs_is_named_with_its_kind(small: FashionMnist) -> 
     divergence = first_divergence(fit, other)
     assert divergence
     assert (divergence.step, divergence.kind) == (1, "weights")
-    late = [*fit[:6], replace(fit[6], metrics={"metric 0": np.array(1)}), *fit[7:]]
-    early = [*fit[:6], replace(fit[6], metrics={"metric 0": np.array(2)}), *fit[7:]]
+    late = [*fit[:6], replace(fit[6], metrics={METRIC: np.array(1)}), *fit[7:]]
+    early = [*fit[:6], replace(fit[6], metrics={METRIC: np.array(2)}), *fit[7:]]
     divergence = first_divergence(late, early)
     assert divergence
     assert (divergence.step, divergence.kind) == (7, "loss and metrics")
@@ -136,7 +142,7 @@ def test_step_on_a_partial_batch_averages_over_its_images(small: FashionMnist) -
     images, labels = list(training_stream(small.train, config))[-1]
     before = model.get_weights()
     pixels, classes = np.rint(images.numpy() * 255), labels.numpy().argmax(1)
-    step = tape.make_train_step(model, tf.keras.optimizers.SGD(1.0), tape.RunningMetrics())
+    step = tape.make_train_step(model, tf.keras.optimizers.SGD(1.0), RunningMetrics())
     step(images, labels)
     moved = [b - a for b, a in zip(before, model.get_weights(), strict=True)]
     for index, position in ((7, (3,)), (4, (100, 5))):  # a bias and a kernel entry, by central difference
@@ -158,7 +164,8 @@ def test_hooks_see_every_step_and_epoch_once(loop: str, small: FashionMnist) -> 
         accuracies.append(read_metrics()["accuracy"])
 
     model = new_model(0)
-    history: History = LOOPS[loop](model, small, CONFIG, on_step, lambda record: epochs.append(record.epoch))
+    hooks = Hooks(on_step=on_step, on_epoch=lambda record: epochs.append(record.epoch))
+    history: History = LOOPS[loop](model, small, CONFIG, hooks)
     assert steps == list(range(1, 11))  # fast: few enough steps that each is a call of its own
     assert epochs == [0, 1]
     assert accuracies[4] == history.epochs[0].metrics["accuracy"]
@@ -189,7 +196,7 @@ def test_loss_that_is_no_number_ends_the_run_with_a_message(
     model.classifier.bias.assign(np.full(10, np.nan))
     monkeypatch.setattr(experiment, "new_model", lambda seed: model)
     config = TrainConfig(epochs=2, batch_size=60)
-    with pytest.raises(TrainingError, match=f"{loop}, seed 0: the loss is no finite number at step 1"):
-        run_experiment(loop, small, config, CPU, tmp_path)
+    with pytest.raises(TrainingError, match=f"{loop}, seed 0: the loss is NaN or infinite at step 1"):
+        run_experiment(Training(loop, config, small, CPU), tmp_path)
     (result,) = tmp_path.glob("*/result.json")
     assert json.loads(result.read_text())["status"] == "failed"

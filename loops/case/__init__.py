@@ -1,1 +1,1 @@
-"""A reader's own model and step: loads the file that holds them and trains it from one start."""
+"""Loads a reader's own model and step, and trains them from one start. Others use `loading` and `running`."""

@@ -1,4 +1,4 @@
-"""A user's case file: loaded, checked, and ready to be run from the same start as often as needed."""
+"""Loads and checks a user's case file, whose training can then be run from one start several times."""
 
 import importlib.util
 import itertools
@@ -23,18 +23,18 @@ Batch = tuple[Any, Any]  # (x, y): tensors, or tuples, lists and dicts of tensor
 
 
 class CaseError(UserError):
-    """A case file that cannot be loaded, lacks a name, or raises when run."""
+    """A case file cannot be loaded, lacks a name, or raises when it runs."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where every training of a case begins: the values of all model variables, in their order."""
+    """Where every training of a case begins: the values of model.variables in their order."""
 
     values: tuple[np.ndarray, ...]
 
 
 class Case:
-    """One execution of a case file; load a fresh one for each training, since files hold state."""
+    """One execution of a case file. Each training needs a fresh one, since the file may hold state."""
 
     def __init__(self, path: Path) -> None:
         """Execute `path`.
@@ -60,11 +60,11 @@ class Case:
         return self.module.loss
 
     def metrics(self) -> Any:
-        """The metrics for compile(): fresh copies, so that the step's own objects keep their state."""
+        """Fresh copies of the metrics for compile(), so that the step's own objects keep their state."""
         return tf.nest.map_structure(_fresh_metric, getattr(self.module, "metrics", None))
 
     def model(self, example: Batch, start: Start | None = None) -> tf.keras.Model:
-        """A built model; at `start` where given, else where the seed puts it."""
+        """A built model with the values of `start`, or those that the seed draws where none is given."""
         tf.keras.utils.set_random_seed(self.seed)
         model = self.call("make_model")
         if not isinstance(model, tf.keras.Model):
@@ -88,7 +88,7 @@ class Case:
         return self.run(name, getattr(self.module, name))
 
     def run(self, name: str, function: Callable[[], Any]) -> Any:
-        """Run a piece of the user's code; what it raises becomes one message with its line.
+        """Run a piece of the user's code, and turn what it raises into one message with the line.
 
         Raises:
             CaseError: the code raised.
@@ -101,7 +101,13 @@ class Case:
             raise CaseError(f"{self.path}: {name} raised {_told(self.path, error)}") from None
 
     def epoch(self, limit: int) -> list[Batch]:
-        """The batches of one pass as tensors; of more than `limit`, the first ones and a partial last one."""
+        """The batches of one pass as tensors.
+
+        Of more than `limit` batches these are the first ones; a partial last batch replaces the last of them.
+
+        Raises:
+            CaseError: batches() raises, is empty, or yields something else than (x, y) pairs.
+        """
 
         def draw() -> list[Batch]:
             stream = iter(self.call("batches"))
@@ -118,7 +124,7 @@ class Case:
 
 
 def _last_within(stream: Iterator[Any], seconds: float) -> Any:
-    """The last item of what is left, or None where nothing is left or the end is too far."""
+    """The stream's last item, or None where nothing is left or the end is not reached within `seconds`."""
     last, until = None, time.monotonic() + seconds
     for item in stream:
         last = item
@@ -128,17 +134,17 @@ def _last_within(stream: Iterator[Any], seconds: float) -> Any:
 
 
 def batch_size(batch: Batch) -> int:
-    """Images, or whatever the rows of x are, in a batch."""
+    """How many rows x has in a batch, of images or anything else."""
     return int(tf.nest.flatten(batch[0])[0].shape[0])
 
 
 def batch_spec(batch: Batch) -> Batch:
-    """What fit() traces for: the batch's shapes with their first dimension open."""
+    """The specs that fit() traces with: the batch's shapes with an open first dimension."""
 
-    def signature(tensor: tf.Tensor) -> tf.TensorSpec:
+    def spec_of(tensor: tf.Tensor) -> tf.TensorSpec:
         return tf.TensorSpec([None, *tensor.shape[1:]] if tensor.shape.rank else [], tensor.dtype)
 
-    x, y = (tf.nest.map_structure(signature, part) for part in batch)
+    x, y = (tf.nest.map_structure(spec_of, part) for part in batch)
     return x, y
 
 
@@ -161,7 +167,7 @@ def _execute(path: Path) -> ModuleType:
 
 
 def _told(path: Path, error: BaseException) -> str:
-    """The error in a line, with the line of the case file that it came through last."""
+    """The error in one line of text, with the last line number of the case file in its traceback."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,25 +1,27 @@
-"""A case trained by fit() or by its own step, with the state after each step."""
+"""Trains a case by fit() or by its own step, and keeps the state after each step."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from loops.case.loading import Batch, Case, CaseError, Start, batch_spec
-from loops.parity.states import Array, Reported, State, local_path, snapshot
+from loops.parity.states import Array, Reported, State, VariableName, named, snapshot
+
+# How a step runs: traced with an open batch size as fit() does, traced once a batch size, or not traced
+Mode = Literal["dynamic", "static", "eager"]
 
 
 class GradientRecorder:
-    """Keeps the gradients that an optimizer was last given; does nothing unless `wanted`."""
+    """Keeps the gradients that an optimizer was last given. Does nothing unless `wanted`."""
 
     def __init__(self, model: tf.keras.Model, optimizer: Any, wanted: bool) -> None:
-        self._held: dict[str, tf.Variable] = {}
+        self._held: dict[VariableName, tf.Variable] = {}
         if wanted:
-            numbered = enumerate(model.variables)
-            names = {id(variable): f"{index} {local_path(variable)}" for index, variable in numbered}
+            names = {id(variable): name for name, variable in named(model.variables)}
             self._held = {names[id(v)]: tf.Variable(tf.zeros_like(v)) for v in model.trainable_variables}
             apply = optimizer.apply
 
@@ -33,15 +35,18 @@ class GradientRecorder:
 
             optimizer.apply = recording
 
-    def read(self) -> dict[str, Array]:
-        """The gradients by variable, numbered as in a snapshot."""
+    def read(self) -> dict[VariableName, Array]:
+        """The gradients by variable, named as in a snapshot."""
         return {name: np.array(held.numpy()) for name, held in self._held.items()}
 
 
 def train_by_fit(
     case: Case, epoch: list[Batch], steps: int, start: Start | None, *, gradients: bool = False
 ) -> tuple[Start, list[State]]:
-    """compile() and fit() on the given batches, epoch after epoch; the state after each step."""
+    """Train by compile() and fit() on the given batches, epoch after epoch.
+
+    Returns where the training began and the state after each step.
+    """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
     begin = Start(tuple(np.array(variable.numpy()) for variable in model.variables))
     case.run(
@@ -64,11 +69,11 @@ def train_by_fit(
 
 
 def train_by_step(
-    case: Case, epoch: list[Batch], steps: int, start: Start, mode: str, *, gradients: bool = False
+    case: Case, epoch: list[Batch], steps: int, start: Start, mode: Mode, *, gradients: bool = False
 ) -> list[State]:
-    """The user's own step on the same batches; the state after each step.
+    """Train by the user's own step on the same batches, and return the state after each step.
 
-    `mode` says how a step that is no tf.function runs: see `traced`.
+    `mode` says how a step runs that is no tf.function.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
     recorded = GradientRecorder(model, optimizer, gradients)
@@ -87,20 +92,20 @@ def train_by_step(
     return states
 
 
-def traced(step: Callable[..., Any], mode: str, signature: Sequence[Any]) -> Callable[..., Any]:
-    """The step as a graph with open batch dimensions, as one for each batch size, or as it stands."""
+def traced(step: Callable[..., Any], mode: Mode, spec: Sequence[Any]) -> Callable[..., Any]:
+    """The step as it runs in `mode`; `spec` holds the specs of its arguments, with an open batch size."""
     if mode == "dynamic":
-        return tf.function(step, input_signature=signature)
+        return tf.function(step, input_signature=spec)
     return tf.function(step) if mode == "static" else step
 
 
 def is_graph_function(function: Any) -> bool:
-    """Whether the user has made it a tf.function already."""
+    """Whether the function is a tf.function already."""
     return isinstance(function, tf.types.experimental.PolymorphicFunction)
 
 
 def read_report(reported: Any) -> Reported:
-    """What a step returned, as numbers: a dict by its names, a scalar as the loss, else nothing."""
+    """The numbers that a step returned: a dict's values by their names, a scalar as the loss, else none."""
     named = reported if isinstance(reported, Mapping) else {"loss": reported}
     found = {}
     for name, value in named.items():
@@ -114,7 +119,7 @@ def read_report(reported: Any) -> Reported:
 
 
 def check_finite(path: Any, who: str, states: list[State]) -> None:
-    """Refuse to compare what is not a number.
+    """Refuse weights that are no numbers, since they cannot be compared.
 
     Raises:
         CaseError: a weight is NaN or infinite.
@@ -123,13 +128,13 @@ def check_finite(path: Any, who: str, states: list[State]) -> None:
         bad = [name for name, array in state.weights.items() if not np.isfinite(array).all()]
         if bad:
             raise CaseError(
-                f"{path}: {who} gives NaN or Inf in {bad[0].partition(' ')[2]} at step {step}. "
+                f"{path}: {who} gives NaN or Inf in {bad[0].path} at step {step}. "
                 "Lower the learning rate or look for a log or a division by zero."
             )
 
 
 class _Recorder(tf.keras.callbacks.Callback):
-    """Takes a snapshot after each of fit()'s first steps, then stops it."""
+    """Takes a snapshot after each of fit()'s first steps, then stops the training."""
 
     def __init__(self, optimizer: Any, steps: int, gradients: GradientRecorder) -> None:
         super().__init__()
@@ -145,7 +150,7 @@ class _Recorder(tf.keras.callbacks.Callback):
 
 
 def _stream(epoch: list[Batch]) -> tf.data.Dataset:
-    """The batches over and over, their first dimension open as in a dataset that was batched."""
+    """The batches over and over, with an open batch size as in a dataset that was batched."""
 
     def endless() -> Iterator[Batch]:
         while True:

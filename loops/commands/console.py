@@ -1,8 +1,9 @@
-"""What a run prints: a progress bar an epoch, the scores, the confusion matrix, the verdict."""
+"""What a run prints: a progress bar an epoch, the scores, the confusion matrix."""
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from loops.config import TrainConfig
 from loops.data import CLASS_NAMES
 from loops.evaluate import Evaluation
-from loops.history import EpochRecord, History, Metrics
-from loops.parity.differences import Difference
+from loops.history import EpochRecord, History, Hooks, Metrics
 
 REFRESH_SECONDS = 0.25  # reading the metrics waits for the device, so not at every step
 
@@ -52,6 +52,17 @@ class EpochBars:
             self._show(self._steps_per_epoch, f"{format_metrics(record.metrics)}  {self._pace}")
             self.close()
         self._since = time.monotonic()
+
+    @property
+    def hooks(self) -> Hooks:
+        """What a loop calls."""
+        return Hooks(on_step=self.on_step, on_epoch=self.on_epoch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the terminal back, wherever the epoch was left."""
@@ -107,13 +118,3 @@ def format_confusion(confusion: npt.NDArray[np.int64]) -> str:
         for index, (name, counts) in enumerate(zip(CLASS_NAMES, confusion, strict=True))
     ]
     return "\n".join([header, *rows])
-
-
-def format_verdict(compared: int, differences: Sequence[Difference], place: str) -> str:
-    """The verdict of `both`: `compared` is how many weights, slots and metrics were held together."""
-    if not differences:
-        return (
-            f"bit-identical: {compared} weights, optimizer slots and metrics agree to the last bit on {place}"
-        )
-    worst = max(differences, key=lambda difference: difference.relative)
-    return f"not bit-identical on {place}: {len(differences)} of {compared} differ, the largest in {worst}"

@@ -1,205 +1,53 @@
-"""Accuracy as a distribution: all loops over many seeds, resumable, as text, CSV and a plot."""
+"""`study`: accuracy as a distribution, from trainings by each loop over many seeds."""
 
-import csv
-import io
-import json
-import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from loops.commands.compare import class_f1
-from loops.commands.console import EpochBars
+from loops.commands.options import (
+    Subparsers,
+    add_command,
+    add_settings,
+    given_settings,
+    positive_int,
+    prepare,
+)
 from loops.config import TrainConfig
-from loops.data import CLASS_NAMES, FashionMnist
-from loops.device import Device
-from loops.files import read_json, write_whole
-from loops.parity.equivalence import tost
-from loops.run.checkpoint import PREFIX
-from loops.run.environment import describe
-from loops.run.experiment import LOOPS, Keeping, run_experiment
-from loops.run.resume import is_done
-from loops.run.saver import FOLDER as CHECKPOINTS
-from loops.run.signals import StopRequest
 
-POST_ACCURACY = 0.8862  # the blog post's one run
-MARGIN = 0.005  # of accuracy, fixed before any run: about one standard deviation over seeds
-Result = Mapping[str, Any]
+if TYPE_CHECKING:
+    from loops.history import Hooks
+    from loops.run.context import Training
+
+SEEDS = 20
 
 
-def run_study(
-    data: FashionMnist,
-    config: TrainConfig,
-    seeds: Sequence[int],
-    device: Device,
-    folder: Path,
-    stop: StopRequest | None = None,
-) -> int:
-    """Train by each loop for each seed, skipping what `folder` already holds; print and save the outcome."""
-    results: list[Result] = []
-    for seed in seeds:
-        for loop in LOOPS:
-            own = replace(config, seed=seed)
-            found = find_result(folder, loop, own, device)
-            if found is None:
-                print(f"seed {seed}, {loop}")
-                _train(loop, data, own, device, folder, stop)
-                found = find_result(folder, loop, own, device)
-            assert found is not None
-            results.append(found)
+def add_to(commands: Subparsers) -> None:
+    """Add the command with its options."""
+    summary = "train by fit, tape and fast over many seeds; called again, go on where it was stopped"
+    parser = add_command(commands, "study", summary, run)
+    parser.add_argument("--seeds", type=positive_int, default=SEEDS, help="how many, from 0 on")
+    add_settings(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train what is missing, then print and save the summary."""
+    images, where = prepare(options)
+    from loops.run.seeds import draw, summarise, write_csv
+    from loops.run.study import Study
+
+    folder = options.runs / "study"
+    study = Study(images, TrainConfig(**given_settings(options)), where, folder, options.stop)
+    results = study.results(range(options.seeds), _announced)
     print("\n" + summarise(results))
     print(f"\nsaved: {write_csv(results, folder / 'study.csv')}, {draw(results, folder / 'study.png')}")
     return 0
 
 
-def _train(
-    loop: str, data: FashionMnist, config: TrainConfig, device: Device, folder: Path, stop: StopRequest | None
-) -> None:
-    keeping = Keeping(resume=find_unfinished(folder, loop, config), stop=stop)
-    bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
-    try:
-        outcome = run_experiment(loop, data, config, device, folder, bars.on_step, bars.on_epoch, keeping)
-        shutil.rmtree(outcome.folder / CHECKPOINTS)  # of many runs, what the summary needs is enough
-    finally:
-        bars.close()
+@contextlib.contextmanager
+def _announced(training: "Training") -> "Iterator[Hooks]":
+    from loops.commands.console import EpochBars
 
-
-def find_result(folder: Path, loop: str, config: TrainConfig, device: Device) -> Result | None:
-    """The finished run of this loop, config and device in `folder`, if there is one."""
-    for path in sorted(folder.glob(f"*-{loop}-seed{config.seed}*/result.json")):
-        try:
-            result: Result = json.loads(path.read_text(encoding="utf-8"))
-            settings = json.loads((path.parent / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        wanted = (config.epochs, config.batch_size, config.learning_rate, config.seed)
-        keys = ("epochs", "batch_size", "learning_rate", "seed")
-        same = tuple(settings.get(key) for key in keys) == wanted and settings.get("loop") == loop
-        if same and result.get("status") == "done" and _made_here(result, device):
-            return result
-    return None
-
-
-def find_unfinished(folder: Path, loop: str, config: TrainConfig) -> Path | None:
-    """A run of this loop and config that was stopped or killed, and has checkpoints to go on from."""
-    for path in sorted(folder.glob(f"*-{loop}-seed{config.seed}*/{CHECKPOINTS}")):
-        run = path.parent
-        same = read_json(run / "config.json") == {"loop": loop, **asdict(config)}
-        if same and not is_done(run) and any(path.glob(f"{PREFIX}*")):
-            return run
-    return None
-
-
-def _made_here(result: Result, device: Device) -> bool:
-    """Whether it comes from this processor, build, thread count and oneDNN setting, as the claim is about."""
-    now, then = describe(device, jit_compile=False), result.get("environment", {})
-    keys = ("tensorflow", "keras", "cpu", "gpu", "onednn", "threads_intra_op", "threads_inter_op")
-    return result.get("device") == device.kind and all(then.get(key) == now[key] for key in keys)
-
-
-def summarise(results: Sequence[Result]) -> str:
-    """Mean ± std of each loop over seeds, per-class F1, where the post falls, and parity."""
-    lines = []
-    for loop in LOOPS:
-        own = [result for result in results if result["loop"] == loop]
-        lines.append(f"{loop}, {len(own)} seeds")
-        for key in ("test_accuracy", "f1_micro", "f1_macro"):
-            values = np.array([result[key] for result in own])
-            lines.append(f"  {key:<14} {_mean_std(values)}  (from {values.min():.4f} to {values.max():.4f})")
-        accuracies = np.array([result["test_accuracy"] for result in own])
-        above = int((accuracies >= POST_ACCURACY).sum())
-        lines.append(
-            f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it, "
-            f"{(POST_ACCURACY - accuracies.mean()) / accuracies.std(ddof=1):+.1f} standard deviations "
-            "from the mean"
-            if len(own) > 1 and accuracies.std() > 0
-            else f"  the post's {POST_ACCURACY:.2%}: {above} of {len(own)} seeds reach it"
-        )
-    classes = np.array([class_f1(result["confusion"]) for result in results if result["loop"] == "fit"])
-    lines.append("F1 by class (fit)")
-    lines += [f"  {name:<12} {_mean_std(classes[:, index])}" for index, name in enumerate(CLASS_NAMES)]
-    return "\n".join([*lines, *(parity_line(results, loop) for loop in LOOPS if loop != "fit")])
-
-
-def parity_line(results: Sequence[Result], loop: str) -> str:
-    """Of `loop` against fit(): how many seeds end bit-identical; where some do not, the equivalence test."""
-    pairs = pair_by_seed(results, loop)
-    identical = sum(fit["weights_sha256"] == other["weights_sha256"] for fit, other in pairs)
-    if identical == len(pairs) or len(pairs) < 2:
-        return f"{loop} against fit: {identical} of {len(pairs)} seeds bit-identical"
-    fits, others = zip(*[[each["test_accuracy"] for each in pair] for pair in pairs], strict=True)
-    test = tost(others, fits, MARGIN)
-    word = "equivalent" if test.shown else "equivalence not shown"
-    return (
-        f"{loop} against fit: {identical} of {len(pairs)} seeds bit-identical; accuracy {loop} − fit "
-        f"{test.difference:+.4f} [{test.low:+.4f}, {test.high:+.4f}] (90 %), {word} within ± {MARGIN}"
-    )
-
-
-def pair_by_seed(results: Sequence[Result], loop: str) -> list[tuple[Result, Result]]:
-    """The results of fit() and of `loop` for each seed."""
-    by_key = {(result["loop"], result["seed"]): result for result in results}
-    seeds = sorted({result["seed"] for result in results})
-    return [(by_key["fit", seed], by_key[loop, seed]) for seed in seeds]
-
-
-def write_csv(results: Sequence[Result], path: Path) -> Path:
-    """One line a run: seed, loop, scores, hash, F1 by class."""
-    keys = (
-        "seed",
-        "loop",
-        "test_accuracy",
-        "test_loss",
-        "f1_micro",
-        "f1_macro",
-        "weights_sha256",
-    )
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*keys, *(f"f1 {name}" for name in CLASS_NAMES)])
-    for result in results:
-        scores = [f"{value:.4f}" for value in class_f1(result["confusion"])]
-        writer.writerow([*(result[key] for key in keys), *scores])
-    write_whole(path, text.getvalue().encode())
-    return path
-
-
-def draw(results: Sequence[Result], path: Path) -> Path:
-    """Accuracy of each seed by each loop, their mean ± std, and the post's one run."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import MaxNLocator
-
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for loop, marker, size in (("fit", "o", 9), ("tape", "x", 6), ("fast", "+", 9)):
-        own = [result for result in results if result["loop"] == loop]
-        seeds, scores = zip(*[(result["seed"], 100 * result["test_accuracy"]) for result in own], strict=True)
-        axes.plot(seeds, scores, marker, markersize=size, fillstyle="none", label=loop)
-    accuracies = 100 * np.array([result["test_accuracy"] for result in results if result["loop"] == "fit"])
-    mean, spread = accuracies.mean(), accuracies.std(ddof=min(1, len(accuracies) - 1))
-    axes.axhspan(mean - spread, mean + spread, alpha=0.15, label=f"mean ± std: {mean:.2f} ± {spread:.2f} %")
-    axes.axhline(
-        100 * POST_ACCURACY, color="C3", linestyle="--", label=f"the post's one run: {POST_ACCURACY:.2%}"
-    )
-    axes.set(
-        xlabel="seed",
-        ylabel="test accuracy, %",
-        title="Test accuracy over seeds, by loop",
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
-    picture = io.BytesIO()
-    figure.savefig(picture, dpi=110, format="png")
-    plt.close(figure)
-    write_whole(path, picture.getvalue())
-    return path
-
-
-def _mean_std(values: np.ndarray) -> str:
-    spread = f"{values.std(ddof=1):.4f}" if len(values) > 1 else "n/a"
-    return f"{values.mean():.4f} ± {spread}"
+    print(f"seed {training.config.seed}, {training.loop}")
+    with EpochBars(training.config, training.steps_per_epoch) as bars:
+        yield bars.hooks

@@ -1,59 +1,158 @@
-"""Train by one loop or by several in turn, print each, and say whether they agree."""
+"""`fit`, `tape` and `both`: train by one loop or by each in turn, print scores, judge if two agree."""
 
+import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loops.commands.console import EpochBars, format_confusion, format_scores, format_verdict
+from loops.commands.options import (
+    DEFAULTS,
+    Subparsers,
+    add_command,
+    add_settings,
+    given_settings,
+    positive_int,
+    prepare,
+    seed,
+)
 from loops.config import TrainConfig
-from loops.data import FashionMnist
-from loops.device import Device
-from loops.fast.rungs import best_rung
-from loops.parity.differences import differences, training_state
-from loops.run.experiment import DEFAULT_KEEPING, Keeping, Outcome, run_experiment
-from loops.tensorboard.events import write_difference
-from model import new_model
+
+if TYPE_CHECKING:
+    from loops.run.context import Training
+    from loops.run.experiment import Outcome, RunOptions
+    from model import FashionCNN
 
 
-def train_and_print(
-    loops: Sequence[str],
-    data: FashionMnist,
-    config: TrainConfig,
-    device: Device,
-    runs: Path,
-    keeping: Keeping = DEFAULT_KEEPING,
-) -> int:
-    """Train by each loop in turn and print its scores; two loops end with a verdict.
-
-    Returns the exit code: 1 where two loops differ on a CPU, where they never should.
-    """
-    new_model(config.seed).summary()
-    outcomes = [_train_one(loop, data, config, device, runs, keeping) for loop in loops]
-    if len(outcomes) == 1:
-        return 0
-    states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
-    found = differences(*states)
-    print(f"\nverdict, {' against '.join(loops)}: {format_verdict(len(states[0]), found, device.name)}")
-    first, last = ({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
-    write_difference(outcomes[-1].folder, first, last)
-    return 1 if found and device.kind == "cpu" else 0
+def add_to(commands: Subparsers) -> None:
+    """Add the three commands with their options."""
+    for name, summary in (
+        ("fit", "train by compile() and fit()"),
+        ("tape", "train by the hand-written tf.function and GradientTape loop"),
+        ("both", "train by each in turn and compare to the bit"),
+    ):
+        parser = add_command(commands, name, summary, run)
+        _add_options(parser)
+        if name == "tape":
+            help_fast = "train the same mathematics the fastest way, which rounds differently (docs/speed.md)"
+            parser.add_argument("--fast", action="store_true", help=help_fast)
+        if name != "both":
+            parser.add_argument("--resume", metavar="RUN", help="go on with a run where it was left")
 
 
-def _train_one(
-    loop: str, data: FashionMnist, config: TrainConfig, device: Device, runs: Path, keeping: Keeping
-) -> Outcome:
-    print(
-        f"\n{loop} on {device.name}: epochs {config.epochs}, batch size {config.batch_size}, "
-        f"learning rate {config.learning_rate}, seed {config.seed}"
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seed", type=seed, help=f"decides initial weights and batch order (default: {DEFAULTS.seed})"
     )
-    if loop == "fast":
-        rung = best_rung(device.kind)
-        print(f"rung: {rung.name}{' (compiles for some 15 s, once a checkout)' if rung.compiled else ''}")
-    bars = EpochBars(config, config.steps_per_epoch(len(data.train)))
-    try:
-        outcome = run_experiment(loop, data, config, device, runs, bars.on_step, bars.on_epoch, keeping)
-    finally:
-        bars.close()
+    for option, unit, text in (
+        ("--checkpoint-every", "STEPS", "steps from one checkpoint to the next (default: an epoch)"),
+        ("--curve-every", "STEPS", "steps between points of TensorBoard's curves by step (default: 20)"),
+        (
+            "--pages-every",
+            "EPOCHS",
+            "epochs between TensorBoard's pictures, histograms and PR curves (default: after the last)",
+        ),
+    ):
+        parser.add_argument(option, type=positive_int, metavar=unit, help=text)
+    parser.add_argument("--profile", action="store_true", help="record some steps for the Profile tab")
+    add_settings(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, print, and return the exit code: 1 where two loops differ on a CPU, where they never should."""
+    loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
+    if getattr(options, "fast", False):
+        loops = ("fast",)
+    config, resume = TrainConfig(**given_settings(options)), None
+    if getattr(options, "resume", None):
+        from loops.run import settings
+
+        resume = settings.find(options.runs, options.resume)
+        loops, config = settings.of_run(resume, loops[0], given_settings(options))
+        if settings.is_done(resume):
+            print(f"{resume}: this run is done; result.json holds its scores")
+            return 0
+    images, where = prepare(options)
+    _warn_of_a_large_batch(config.batch_size, len(images.train))
+    from loops.run.context import Training
+
+    trainings = [Training(loop, config, images, where) for loop in loops]
+    return _train_all(trainings, options, resume)
+
+
+def _warn_of_a_large_batch(batch_size: int, count: int) -> None:
+    if batch_size > count:
+        what = f"--batch-size {batch_size} is more than the {count} images there are"
+        print(f"warning: {what}: an epoch is one step on all of them", file=sys.stderr)
+
+
+def _train_all(trainings: "Sequence[Training]", options: argparse.Namespace, resume: Path | None) -> int:
+    from loops.run.experiment import CURVE_EVERY, RunOptions
+
+    kept = RunOptions(
+        resume=resume,
+        checkpoint_every=options.checkpoint_every,
+        curve_every=options.curve_every or CURVE_EVERY,
+        pages_every=options.pages_every,
+        profile=options.profile,
+        stop=options.stop,
+    )
+    outcomes = [
+        _train_one(training, options.runs, kept, summary=number == 0)
+        for number, training in enumerate(trainings)
+    ]
+    return _judge(trainings, outcomes) if len(outcomes) > 1 else 0
+
+
+def _train_one(training: "Training", runs: Path, kept: "RunOptions", *, summary: bool) -> "Outcome":
+    from dataclasses import replace
+
+    from loops.commands.console import EpochBars, format_confusion, format_scores
+    from loops.run.experiment import run_experiment
+
+    def introduce(model: "FashionCNN") -> None:
+        if summary:
+            model.summary()
+        _print_heading(training)
+
+    with EpochBars(training.config, training.steps_per_epoch) as bars:
+        outcome = run_experiment(training, runs, bars.hooks, replace(kept, on_model=introduce))
     print(f"\n{format_scores(outcome.history, outcome.evaluation)}")
     print(f"\nconfusion matrix\n{format_confusion(outcome.evaluation.confusion)}")
     print(f"\nsaved in {outcome.folder}")
     return outcome
+
+
+def _print_heading(training: "Training") -> None:
+    config, name = training.config, training.device.name
+    print(
+        f"\n{training.loop} on {name}: epochs {config.epochs}, batch size {config.batch_size}, "
+        f"learning rate {config.learning_rate}, seed {config.seed}"
+    )
+    if training.loop == "fast":
+        from loops.fast.rungs import best_rung
+
+        rung = best_rung(training.device.kind)
+        print(f"rung: {rung.name}{_compile_note() if rung.compiled else ''}")
+
+
+def _compile_note() -> str:
+    from loops.fast.compiled import step
+
+    return "" if step.is_kept() else " (compiles for some 15 s, once a checkout)"
+
+
+def _judge(trainings: "Sequence[Training]", outcomes: "Sequence[Outcome]") -> int:
+    """Say whether two trainings ended bit-identical, and write their difference for TensorBoard."""
+    from loops.parity.differences import training_state
+    from loops.parity.verdict import judge
+    from loops.tensorboard.curves import write_difference
+
+    device = trainings[0].device
+    states = [training_state(outcome.model, outcome.history) for outcome in outcomes]
+    verdict = judge(*states)
+    names = " against ".join(training.loop for training in trainings)
+    print(f"\nverdict, {names}: {verdict.worded(device.name)}")
+    by_epoch = tuple({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
+    write_difference(outcomes[-1].folder, by_epoch, tuple(outcome.curve.points for outcome in outcomes))
+    return 1 if not verdict.identical and device.kind == "cpu" else 0

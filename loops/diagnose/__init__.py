@@ -1,1 +1,1 @@
-"""Why two trainings part: from a case to a verdict with its evidence and the mended code."""
+"""Why a training by a step of the user's own differs from fit(). Others use `engine` and `printing`."""

@@ -1,4 +1,4 @@
-"""The catalogue: what people get wrong when they write the step themselves, each with the mended code."""
+"""The catalogue of known mistakes: what people get wrong in a step of their own, with the mended code."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,15 +20,13 @@ OTHER_LOSSES = (
 )
 OTHER_OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax")
 DTYPES = ("float16", "bfloat16", "float64")
-
-
-# Names that a more specific one says better, where both give the same trajectory
+# Where a more specific mistake gives the same trajectory, these are not named
 GENERAL = ("another loss", "another optimizer", "other optimizer settings")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a case before replaying: it decides which mistakes are worth a try."""
+    """What is known of a case before any replay. It decides which mistakes are worth a try."""
 
     model: tf.keras.Model
     optimizer: Any
@@ -113,10 +111,10 @@ def _loss(facts: Facts) -> Iterator[Mistake]:
 
 
 def _constant_division(first: int, partial: bool) -> Iterator[Mistake]:
-    """Only the rounding differs: TensorFlow's optimiser makes x / 30 into x · (1/30)."""
+    """Mistakes that change the rounding alone: TensorFlow's graph optimizer turns x / 30 into x · (1/30)."""
 
     def count_of(p: Any) -> float:
-        """The batch's own size; `first` where the graph leaves it open and no batch differs."""
+        """The batch's own size, or `first` where the graph leaves it open and all batches have one size."""
         if p.shape[0] is None and partial:
             raise ValueError("dividing by a constant would be the wrong divisor")
         return float(p.shape[0] or first)
@@ -396,7 +394,7 @@ def _through(dtype: str) -> Callable[[Any], Any]:
 
 
 def _broadcast_loss(losses: RowLoss, y: Any, p: Any) -> Any:
-    """The (n, n) mean that NumPy's broadcasting makes of (n,) against (n, 1)."""
+    """The mean over the (n, n) values that broadcasting (n,) against (n, 1) gives."""
     if p.shape.rank != 2 or p.shape[1] != 1:
         raise ValueError("only for predictions of shape (n, 1)")
     rows = tf.reshape(tf.cast(y, p.dtype), (1, -1))

@@ -1,6 +1,6 @@
-"""A diagnosis as text; the last line is the verdict."""
+"""Prints a diagnosis; the last line is the verdict."""
 
-from loops.diagnose.engine import Diagnosis
+from loops.diagnose.diagnosis import Diagnosis
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> int:

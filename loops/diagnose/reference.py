@@ -1,15 +1,14 @@
-"""This project's own step for any Keras model, with one known mistake at a time put into it."""
+"""Replays a case by this project's own step for any Keras model, with or without one known mistake."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from loops.case.loading import Batch, Case, Start, batch_spec
-from loops.case.running import traced
-from loops.parity.states import State, snapshot
+from loops.case.running import Mode, traced
+from loops.parity.states import Array, State, VariableName, snapshot
 
 Loss = Callable[["RowLoss", Any, Any], Any]
 Gradients = Callable[[list[Any]], list[Any]]
@@ -17,10 +16,10 @@ Gradients = Callable[[list[Any]], list[Any]]
 
 @dataclass(frozen=True)
 class Mistake:
-    """One departure from fit(): what it is called, how it reads here, and the mended code.
+    """One departure from fit(): its name, the detail that tells its variants apart, and the mended code.
 
-    The other fields say where it enters the step; each default is what fit() does. `rounding`
-    marks what changes no more than the rounding; `stateful` what one step alone cannot show.
+    The other fields say where it enters the step; each default is what fit() does. `rounding` is true
+    where it changes the rounding alone.
     """
 
     name: str
@@ -49,6 +48,9 @@ class Mistake:
         """Whether it carries something from step to step that weights and slots do not show."""
         return self.accumulate > 1 or self.never_cleared
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.detail})" if self.detail else self.name
+
 
 NO_MISTAKE = Mistake("none")
 
@@ -67,9 +69,9 @@ class RowLoss:
 
 
 class Replayer:
-    """Replays trainings of one case from its start, with a mistake or without."""
+    """Replays trainings of one case from its start, with or without a mistake."""
 
-    def __init__(self, case: Case, epoch: Sequence[Batch], start: Start, mode: str) -> None:
+    def __init__(self, case: Case, epoch: Sequence[Batch], start: Start, mode: Mode) -> None:
         self._case, self._epoch, self._start, self._mode = case, epoch, start, mode
         self._model = case.model(epoch[0], start)
         layers = self._model._flatten_layers(include_self=False)  # nested ones have no public list
@@ -79,7 +81,7 @@ class Replayer:
         self._row_losses = [RowLoss(tf.keras.losses.get(loss)) for loss in losses]
 
     def replay(self, mistake: Mistake, steps: int, order: Sequence[int] | None = None) -> Iterator[State]:
-        """Train from the start; the state after each step. `order` names the batch of each step."""
+        """Train from the start and yield the state after each step. `order` names the batch of each step."""
         optimizer, step = self._prepare(mistake)
         _assign(self._model.variables, self._start.values)
         run = traced(step, self._mode, [*batch_spec(self._epoch[0]), _FLAG])
@@ -89,9 +91,9 @@ class Replayer:
             yield snapshot(self._model, optimizer, {})
 
     def one_step(self, mistake: Mistake, before: State | None, index: int) -> State | None:
-        """One eager step (number `index`, from 0) from `before`; within rounding of the traced one.
+        """One eager step (number `index`, from 0) from `before`. It differs from the traced one by rounding.
 
-        None where one step cannot tell: the mistake's optimizer keeps other slots than `before` holds.
+        Returns None where one step cannot tell: the mistake's optimizer keeps other slots than `before`.
         """
         optimizer, step = self._prepare(mistake)
         if before is None:
@@ -193,6 +195,6 @@ def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
         variable.assign(value)
 
 
-def _in_order(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Arrays by the number that their name begins with."""
-    return [arrays[name] for name in sorted(arrays, key=lambda name: int(name.split()[0]))]
+def _in_order(arrays: dict[VariableName, Array]) -> list[Array]:
+    """The arrays in the order of their variables."""
+    return [arrays[name] for name in sorted(arrays)]

@@ -1,16 +1,65 @@
-"""Do the numbers that a step reports agree with fit()'s, and if not, how were they averaged?"""
+"""Whether the numbers that a step reports agree with fit()'s, and if not, how they were averaged."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from loops.case.loading import batch_size
+from loops.diagnose.diagnosis import Diagnosis
+from loops.diagnose.trainings import Trainings
 from loops.parity.states import State
 
-UNKNOWN = "metrics differ in a way that is not on the list"
 TOLERANCE = 1e-5  # relative; a running mean in another order rounds otherwise
 
 
-def unlike(user: Sequence[State], fit: Sequence[State], sizes: Sequence[int]) -> str | None:
+@dataclass(frozen=True)
+class WrongAverage:
+    """A wrong way to average what a step reports: its name and the mended code."""
+
+    name: str
+    advice: tuple[str, ...] = ()
+
+
+NOT_RESET = WrongAverage("metrics not reset", ("metric.reset_state()  # when an epoch starts",))
+NOT_WEIGHTED = WrongAverage(
+    "metrics not weighted by image",
+    ("mean_loss.update_state(batch_loss, sample_weight=tf.shape(x)[0])",),
+)
+NEITHER = WrongAverage(
+    f"more than one: {NOT_RESET.name}, {NOT_WEIGHTED.name}", (*NOT_RESET.advice, *NOT_WEIGHTED.advice)
+)
+UNKNOWN = WrongAverage("metrics differ in a way that is not on the list")
+
+
+def wrong_report(trainings: Trainings, weights: str) -> Diagnosis | None:
+    """The diagnosis where the reported numbers are averaged in a known wrong way.
+
+    `weights` is what the evidence says about the weights.
+    """
+    wrong = _unlike(trainings)
+    if wrong in (None, UNKNOWN):  # an unknown difference is no mistake: the loss may leave out regularisers
+        return None
+    return Diagnosis(wrong.name, (weights, *other_reports(trainings)), wrong.advice)
+
+
+def other_reports(trainings: Trainings) -> list[str]:
+    """Where the reported numbers first differ from fit()'s running means; none where they are right."""
+    if _unlike(trainings) is None:
+        return []
+    for step, (mine, theirs) in enumerate(zip(trainings.reported, trainings.fit, strict=True), start=1):
+        for name in theirs.reported.keys() & mine.reported.keys():
+            a, b = mine.reported[name], theirs.reported[name]
+            if not np.isclose(a, b, rtol=10 * TOLERANCE, atol=TOLERANCE):
+                return [f"reported {name}: differs first at step {step}, {a:.6g} where fit() says {b:.6g}"]
+    return []
+
+
+def _unlike(trainings: Trainings) -> WrongAverage | None:
+    return unlike(trainings.reported, trainings.fit, [batch_size(batch) for batch in trainings.epoch])
+
+
+def unlike(user: Sequence[State], fit: Sequence[State], sizes: Sequence[int]) -> WrongAverage | None:
     """The mistake behind reported metrics that differ from fit()'s although the weights agree.
 
     A value is right if it is the epoch's mean so far, each row weighing the same, as fit()
@@ -22,11 +71,11 @@ def unlike(user: Sequence[State], fit: Sequence[State], sizes: Sequence[int]) ->
             mine = np.array([state.reported[name] for state in user])
             theirs = np.array([state.reported[name] for state in fit])
             found.append(_explain(mine, theirs, np.asarray(sizes)))
-    known = [mistake for mistake in found if mistake not in (None, UNKNOWN)]
+    known = [wrong for wrong in found if wrong not in (None, UNKNOWN)]
     return known[0] if known else UNKNOWN if UNKNOWN in found else None
 
 
-def _explain(mine: np.ndarray, theirs: np.ndarray, sizes: np.ndarray) -> str | None:
+def _explain(mine: np.ndarray, theirs: np.ndarray, sizes: np.ndarray) -> WrongAverage | None:
     steps, length = len(mine), len(sizes)
     weights = np.resize(sizes, steps).astype(float)
     batch = _batch_values(theirs, weights, length)
@@ -38,16 +87,16 @@ def _explain(mine: np.ndarray, theirs: np.ndarray, sizes: np.ndarray) -> str | N
     if any(_close(mine, values) for values in right):
         return None
     if _close(mine, unweighted):
-        return "metrics not weighted by image"
+        return NOT_WEIGHTED
     if _close(mine, never_reset):
-        return "metrics not reset"
+        return NOT_RESET
     if _close(mine, neither):
-        return "more than one: metrics not reset, metrics not weighted by image"
+        return NEITHER
     return UNKNOWN
 
 
 def _batch_values(running: np.ndarray, weights: np.ndarray, length: int) -> np.ndarray:
-    """Undo the epoch's running mean: each batch's own value."""
+    """Each batch's own value, recovered from the epoch's running mean."""
     values = np.empty_like(running)
     for start in range(0, len(running), length):
         part = slice(start, start + length)

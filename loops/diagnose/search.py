@@ -1,21 +1,24 @@
-"""Which known mistake explains a departure: a step of each tried, the likely ones replayed."""
+"""Finds which known mistake explains a departure: tries one step of each, then replays the likely ones."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import tensorflow as tf
 
-from loops.case.loading import Start
 from loops.diagnose.reference import Mistake, Replayer
 from loops.errors import UserError
-from loops.parity.differences import distance, gap_of, norm
+from loops.parity.differences import distance
 from loops.parity.states import State
 
 WINDOW = 3  # steps from the first divergence in which replays are weighed: later, rounding has grown
 LIKELY = 0.3  # one step of a mistake must come this much nearer to the user than fit() is
 NEAR = 0.02  # a replay this much nearer explains the user's trajectory but for rounding
 MOST = 16  # likely mistakes that are replayed
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,105 +30,118 @@ class Candidate:
     exact: bool
 
 
-def search(
-    replayer: Replayer,
-    mistakes: Iterable[Mistake],
-    user: Sequence[State],
-    fit: Sequence[State],
-    first: int,
-    on_try: Callable[[Mistake], None],
-) -> list[Candidate]:
-    """Try a step of each mistake at the first divergence (`first`, from 1), replay the likely; best first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a planted mistake may well be warned about
-        return _search(replayer, mistakes, user, fit, first, on_try)
+@dataclass(frozen=True)
+class NotReplayed:
+    """A mistake that could not be replayed, and the error that prevented it.
 
-
-def _search(
-    replayer: Replayer,
-    mistakes: Iterable[Mistake],
-    user: Sequence[State],
-    fit: Sequence[State],
-    first: int,
-    on_try: Callable[[Mistake], None],
-) -> list[Candidate]:
-    likely = []
-    for mistake in mistakes:
-        on_try(mistake)
-        ratio = (
-            0.0
-            if mistake.stateful or mistake.rounding
-            else _one_step_ratio(replayer, mistake, user, fit, first)
-        )
-        if ratio is not None and ratio <= LIKELY:
-            likely.append((ratio, mistake))
-    likely.sort(key=lambda pair: (pair[0], not pair[1].rounding))
-    sure = [mistake for _, mistake in likely if mistake.stateful or mistake.rounding]
-    rest = [mistake for _, mistake in likely if mistake not in sure]
-    found = []
-    for mistake in [*rest[:MOST], *sure]:
-        on_try(mistake)
-        candidate = _replay(replayer, mistake, user, fit, first)
-        if candidate:
-            found.append(candidate)
-    return sorted(found, key=lambda candidate: (not candidate.exact, candidate.ratio))
-
-
-def departure(user: Sequence[State], fit: Sequence[State], start: Start, step: int) -> float:
-    """The user's distance from fit() after `step` steps (from 1), over the distance fit() has travelled.
-
-    Where the weights agree to the bit, that of the optimizer slots over their size.
+    Either it does not apply to the model (a loss of another shape, say), or its replay is broken.
     """
-    mine, theirs = user[step - 1], fit[step - 1]
-    apart = distance(mine, theirs)
-    if any(gap_of(mine.weights[name], theirs.weights[name]).any() for name in mine.weights):
-        moves = (gap_of(array, start.values[int(name.split()[0])]) for name, array in theirs.weights.items())
-        travelled = norm(moves)
-    else:
-        travelled = norm(array for array in theirs.slots.values() if array.ndim)
-    if not apart:
-        return 0.0
-    return apart / travelled if travelled else float("inf")
+
+    mistake: Mistake
+    reason: str
+    does_not_apply: bool
 
 
-def _one_step_ratio(
-    replayer: Replayer, mistake: Mistake, user: Sequence[State], fit: Sequence[State], first: int
-) -> float | None:
-    before = fit[first - 2] if first > 1 else None
-    apart = distance(fit[first - 1], user[first - 1])
-    try:
-        state = replayer.one_step(mistake, before, first - 1)
-    except UserError:
-        raise
-    except Exception:  # it makes no sense on this model, such as a loss of another shape
-        return None
-    if state is None:
-        return 0.0  # one step cannot tell; the replay will
-    if not apart:
-        return None
-    ratio = distance(state, user[first - 1]) / apart
-    return ratio if np.isfinite(ratio) else None
+@dataclass(frozen=True)
+class Found:
+    """What a search found: the replayed mistakes, best first, and those that could not be replayed."""
+
+    candidates: tuple[Candidate, ...]
+    not_replayed: tuple[NotReplayed, ...]
 
 
-def _replay(
-    replayer: Replayer, mistake: Mistake, user: Sequence[State], fit: Sequence[State], first: int
-) -> Candidate | None:
-    """Replay around the first divergence; to the end only while every step agrees to the bit."""
-    ratios: list[float] = []
-    exact = True
-    horizon = min(first + WINDOW - 1, len(user))
-    try:
-        for step, state in enumerate(replayer.replay(mistake, len(user))):
-            own = distance(state, user[step])
+class Search:
+    """Compares known mistakes with the user's training.
+
+    `fit` is the right training, `first` the step (from 1) at which the user's departs from it, and
+    `on_try` is told of each mistake before it is tried.
+    """
+
+    def __init__(
+        self,
+        replayer: Replayer,
+        user: Sequence[State],
+        fit: Sequence[State],
+        first: int,
+        on_try: Callable[[Mistake], None],
+    ) -> None:
+        self._replayer, self._user, self._fit, self._first = replayer, user, fit, first
+        self._on_try = on_try
+        self._not_replayed: list[NotReplayed] = []
+
+    def run(self, mistakes: Iterable[Mistake]) -> Found:
+        """Try one step of each mistake at the first divergence, then replay the likely ones.
+
+        Raises:
+            UserError: the case's own functions raise.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras may well warn about a planted mistake
+            replayed = [self._attempt(self._replay, mistake) for mistake in self._likely(mistakes)]
+        candidates = [candidate for candidate in replayed if candidate and np.isfinite(candidate.ratio)]
+        candidates.sort(key=lambda candidate: (not candidate.exact, candidate.ratio))
+        return Found(tuple(candidates), tuple(self._not_replayed))
+
+    def _likely(self, mistakes: Iterable[Mistake]) -> list[Mistake]:
+        """The mistakes to replay: those whose one step comes near, and those that one step cannot show."""
+        near: list[tuple[float, Mistake]] = []
+        unseen = []
+        for mistake in mistakes:
+            if mistake.stateful or mistake.rounding:
+                self._on_try(mistake)
+                unseen.append(mistake)
+                continue
+            ratio = self._attempt(self._one_step_ratio, mistake)
+            if ratio is not None and ratio <= LIKELY:
+                near.append((ratio, mistake))
+        near.sort(key=lambda pair: pair[0])
+        unseen.sort(key=lambda mistake: not mistake.rounding)
+        return [*(mistake for _, mistake in near[:MOST]), *unseen]
+
+    def _attempt(self, function: Callable[[Mistake], T], mistake: Mistake) -> T | None:
+        """What the function returns; where it raises, the mistake is noted as not replayed."""
+        self._on_try(mistake)
+        try:
+            return function(mistake)
+        except UserError:
+            raise
+        except Exception as error:  # a planted mistake can raise anything; the evidence names it
+            refused = isinstance(error, ValueError | tf.errors.InvalidArgumentError)
+            self._not_replayed.append(NotReplayed(mistake, _reason(error), does_not_apply=refused))
+            return None
+
+    def _one_step_ratio(self, mistake: Mistake) -> float | None:
+        """How near one step of the mistake comes to the user's, over how near fit()'s own is."""
+        at = self._first - 1
+        apart = distance(self._fit[at], self._user[at])
+        state = self._replayer.one_step(mistake, self._fit[at - 1] if at else None, at)
+        if state is None:
+            return 0.0  # one step cannot tell; the replay will
+        if not apart:
+            return None
+        ratio = distance(state, self._user[at]) / apart
+        return ratio if np.isfinite(ratio) else None
+
+    def _replay(self, mistake: Mistake) -> Candidate:
+        """Replay around the first divergence, and to the end while every step agrees to the bit."""
+        ratios: list[float] = []
+        exact = True
+        horizon = min(self._first + WINDOW - 1, len(self._user))
+        for step, state in enumerate(self._replayer.replay(mistake, len(self._user))):
+            own = distance(state, self._user[step])
             exact = exact and own == 0
-            apart = distance(fit[step], user[step])
+            apart = distance(self._fit[step], self._user[step])
             if step < horizon and apart:
                 ratios.append(own / apart)
             if step + 1 >= horizon and not exact:
                 break
-    except UserError:
-        raise
-    except Exception:
-        return None
-    ratio = float(np.mean(ratios)) if ratios else float("inf")
-    return Candidate(mistake, ratio, exact) if np.isfinite(ratio) else None
+        return Candidate(mistake, float(np.mean(ratios)) if ratios else float("inf"), exact)
+
+
+def _reason(error: Exception) -> str:
+    """The error in one line, without the stack and the node names that TensorFlow and Keras put around it."""
+    text = str(error).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "[[{{" not in line]
+    told = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", lines[-1]) if lines else "no message"
+    kind = type(error).__name__
+    return told if told.startswith(f"{kind}:") else f"{kind}: {told}"

@@ -11,39 +11,27 @@ from loops.batches import evaluation_stream, permutation, prepare
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
 from loops.fast.rungs import Rung, best_rung, loss_and_gradients
-from loops.history import (
-    EpochRecord,
-    History,
-    Keeper,
-    Live,
-    OnEpoch,
-    OnStep,
-    Position,
-    ignore_epoch,
-    ignore_step,
-    keep,
-)
-from loops.tape import RunningMetrics, make_test_step, validate
+from loops.history import NO_HOOKS, EpochRecord, History, Hooks, Live, Position
+from loops.metrics import RunningMetrics, Sums
+from loops.tape import make_test_step, validate
 
 CALLS_PER_EPOCH = 10  # how often an epoch comes back to Python, to report
 Apply = Callable[[Sequence[tf.Tensor]], None]
 # (the epoch's order of images, the first step's number, how many full batches)
-Steps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]
+RunSteps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Sums]
 
 
 def train(
     model: tf.keras.Model,
     data: FashionMnist,
     config: TrainConfig,
-    on_step: OnStep = ignore_step,
-    on_epoch: OnEpoch = ignore_epoch,
-    keeper: Keeper | None = None,
+    hooks: Hooks = NO_HOOKS,
     rung: Rung | None = None,
 ) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
 
     The same batches and mathematics as the plain tape, run by `rung`, by default the best for
-    the device. `on_step` is called after each stretch of steps, not after each step.
+    the device. One call runs many steps, so `on_step` is called after each call, not after each step.
     """
     kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
@@ -53,9 +41,8 @@ def train(
     test_batches = evaluation_stream(data.test, config.batch_size)
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))
     full = images // config.batch_size
-    keeper = keeper or Keeper()
-    keeper.begin(Live(model, optimizer, running.variables, running.read))
-    at = keeper.start
+    hooks.begin(Live(model, optimizer, running.variables, running.read))
+    at = hooks.start
 
     for epoch in range(at.step // steps, config.epochs):
         started = time.perf_counter() - at.seconds
@@ -64,28 +51,36 @@ def train(
         step = at.step
         while step < epoch * steps + full:
             done = step - epoch * steps
-            count = stretch(done, full, keeper.next_stop(step), step)
-            run_steps(order, tf.constant(done), tf.constant(count))
+            count = steps_in_call(done, full, hooks.next_stop(step), step)
+            sums = run_steps(order, tf.constant(done), tf.constant(count))
             step += count
-            on_step(step, running.read)
+            _report(hooks, step, count, running, sums)
             if step % steps:
-                started += keep(keeper, Position(step, at.epochs, time.perf_counter() - started))
+                position = Position(step, at.epochs, time.perf_counter() - started)
+                started += hooks.keep_off_the_clock(position)
         if steps > full:
-            run_rest(order)
-            on_step((epoch + 1) * steps, running.read)
+            _report(hooks, (epoch + 1) * steps, 1, running, run_rest(order))
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
-        record = EpochRecord(epoch, metrics | validate(test_step, test_batches, running), train_seconds)
-        on_epoch(record)
+        record = EpochRecord(epoch, {**metrics, **validate(test_step, test_batches, running)}, train_seconds)
+        hooks.on_epoch(record)
         at = Position((epoch + 1) * steps, (*at.epochs, record))
-        keep(keeper, at)
+        hooks.keep(at)
     return History(at.epochs, optimizer)
 
 
-def stretch(done: int, full: int, stop: int | None, step: int) -> int:
+def _report(hooks: Hooks, step: int, count: int, running: RunningMetrics, sums: Sums) -> None:
+    """Report a call of `count` steps that ended after `step`."""
+    before = step - count
+    for point in hooks.curve_steps(before, step):
+        hooks.on_curve(point, sums.reader(point - before - 1))
+    hooks.on_step(step, running.read)
+
+
+def steps_in_call(done: int, full: int, stop: int | None, step: int) -> int:
     """How many steps the next call runs, with `done` of an epoch's `full` batches behind it.
 
-    At most CALLS_PER_EPOCH calls an epoch, but that one ends at global step `stop` where `step` is now.
+    An epoch takes about CALLS_PER_EPOCH calls. A call ends at global step `stop`, counted from `step`.
     """
     count = min(-(-full // CALLS_PER_EPOCH), full - done)
     return min(count, stop - step) if stop is not None else count
@@ -98,10 +93,11 @@ def make_steps(
     split: Split,
     config: TrainConfig,
     rung: Rung,
-) -> tuple[Steps, Callable[[tf.Tensor], None]]:
+) -> tuple[RunSteps, Callable[[tf.Tensor], Sums]]:
     """Two functions: one runs any number of full batches, the other the partial last batch.
 
-    The images stay on the device as uint8 and are gathered by index.
+    Both return the epoch's sums after each of their steps. The images stay on the device as
+    uint8 and are gathered by index.
     """
     optimizer.build(model.trainable_variables)
     if rung.compiled:
@@ -126,15 +122,19 @@ def make_steps(
         running.add(loss, classes, probabilities)
 
     @tf.function
-    def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
+    def many(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        rows = tf.TensorArray(tf.float32, count, element_shape=(len(Sums._fields),))
         for number in tf.range(first, first + count):
             step(order[number * size : (number + 1) * size], size)
+            rows = rows.write(number - first, tf.stack(running.now()))
+        return tf.transpose(rows.stack())
 
     @tf.function
-    def run_rest(order: tf.Tensor) -> None:
+    def one(order: tf.Tensor) -> tf.Tensor:
         step(order[-rest:], rest)
+        return tf.stack(running.now())[:, tf.newaxis]
 
-    return run_steps, run_rest
+    return lambda *call: Sums(*many(*call)), lambda order: Sums(*one(order))
 
 
 def _keras_update(optimizer: tf.keras.Optimizer, model: tf.keras.Model) -> Apply:

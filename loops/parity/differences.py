@@ -1,17 +1,19 @@
-"""Do two trainings agree: to the bit, and if not, at which step and where do they part, and how far?"""
+"""Where two trainings differ: at which step, in which arrays, and by how much."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from loops.history import History
-from loops.parity.states import Array, State
+from loops.parity.states import Array, State, VariableName
 
-# What a step leaves, in the order in which a departure in one reaches the next
+Name = TypeVar("Name", str, VariableName)
+
+# The parts of a State, in the order in which a difference in one reaches the next
 KINDS = {
     "gradients": "gradients",
     "weights": "weights",
@@ -25,7 +27,7 @@ KINDS = {
 class Difference:
     """How far two arrays of one name are apart."""
 
-    name: str
+    name: str | VariableName
     largest: float  # max |a - b|
     relative: float  # max |a - b| / max |a|
     ulps: int  # max distance in units in the last place
@@ -49,30 +51,31 @@ class Divergence:
 
 
 def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Divergence | None:
-    """Where `other` first departs from `reference`: in which step, and in which of KINDS."""
+    """The first step at which `other` differs from `reference`, and the first of KINDS that differs in it."""
     for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
         for key, kind in KINDS.items():
             one, two = getattr(a, key), getattr(b, key)
             if key == "slots":
-                if _layout_in_order(one) != _layout_in_order(two):
+                if not _slots_match(a, b):
                     continue  # the other uses an optimizer of its own
-                two = dict(
-                    zip(one, two.values(), strict=True)
-                )  # by position: names may come in another order
+                # paired by position: the paths may come in another order
+                two = dict(zip(one, two.values(), strict=True))
             found = differences(one, two)
             if found:
                 return Divergence(step, kind, tuple(found))
     return None
 
 
-def _layout_in_order(arrays: Mapping[str, Array]) -> list[tuple[Any, ...]]:
-    return [(array.shape, array.dtype) for array in arrays.values()]
+def _slots_match(a: State, b: State) -> bool:
+    """Whether both optimizers hold arrays of the same shapes and dtypes in the same order."""
+    one, two = _shapes_and_dtypes(a.slots), _shapes_and_dtypes(b.slots)
+    return list(one.values()) == list(two.values())
 
 
 def distance(a: State, b: State) -> float:
-    """Euclidean distance of all weights; where they agree to the bit, that of all optimizer slots."""
+    """The Euclidean distance of all weights, or of all optimizer slots where the weights agree to the bit."""
     apart = norm(gap_of(a.weights[name], b.weights[name]) for name in a.weights)
-    if apart or _layout_in_order(a.slots) != _layout_in_order(b.slots):
+    if apart or not _slots_match(a, b):
         return apart
     return norm(gap_of(one, two) for one, two in zip(a.slots.values(), b.slots.values(), strict=True))
 
@@ -88,7 +91,7 @@ def norm(arrays: Iterable[Array]) -> float:
 
 
 def training_state(model: tf.keras.Model, history: History) -> dict[str, Array]:
-    """All that a training leaves behind, by name: weights, optimizer slots, metrics of each epoch."""
+    """What a training ends with, by name: weights, optimizer slots, and the metrics of each epoch."""
     weights = {f"weight {_local(weight)}": np.asarray(weight) for weight in model.weights}
     slots = {f"optimizer {_local(slot)}": np.asarray(slot) for slot in history.optimizer.variables}
     metrics = {
@@ -100,28 +103,28 @@ def training_state(model: tf.keras.Model, history: History) -> dict[str, Array]:
 
 
 def _local(variable: Any) -> str:
-    """The path without its owner, whose name Keras counts up: adam_1/iteration → iteration."""
+    """The path without its owner, whose name Keras numbers: adam_1/iteration becomes iteration."""
     return str(variable.path).partition("/")[2]
 
 
-def differences(a: Mapping[str, Array], b: Mapping[str, Array]) -> list[Difference]:
+def differences(a: Mapping[Name, Array], b: Mapping[Name, Array]) -> list[Difference]:
     """Every entry in which `a` and `b` differ by a bit; two NaNs with the same bits agree.
 
     Raises:
         ValueError: the two do not hold the same names, shapes and dtypes.
     """
-    layout_a, layout_b = _layout(a), _layout(b)
-    if layout_a != layout_b:
-        odd = sorted({name for name, *_ in layout_a ^ layout_b})
-        raise ValueError(f"not comparable, these are not in both with one shape and dtype: {', '.join(odd)}")
+    one, two = _shapes_and_dtypes(a), _shapes_and_dtypes(b)
+    if one != two:
+        odd = ", ".join(map(str, sorted({name for name, _ in one.items() ^ two.items()})))
+        raise ValueError(f"not comparable, these are not in both with one shape and dtype: {odd}")
     return [_difference(name, a[name], b[name]) for name in a if a[name].tobytes() != b[name].tobytes()]
 
 
-def _layout(state: Mapping[str, Array]) -> set[tuple[Any, ...]]:
-    return {(name, array.shape, array.dtype) for name, array in state.items()}
+def _shapes_and_dtypes(arrays: Mapping[Name, Array]) -> dict[Name, tuple[tuple[int, ...], Any]]:
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
 
 
-def _difference(name: str, a: Array, b: Array) -> Difference:
+def _difference(name: str | VariableName, a: Array, b: Array) -> Difference:
     gap = np.abs(a.astype(np.float64) - b.astype(np.float64))
     largest, size = float(gap.max()), float(np.abs(a.astype(np.float64)).max())
     return Difference(name, largest, largest / size if size else float("inf"), ulp_distance(a, b))

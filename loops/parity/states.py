@@ -1,52 +1,67 @@
-"""The whole state after a step, as arrays: what two trainings are compared by."""
+"""What two trainings are compared by: the whole state after a step, as arrays."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from loops.history import Keeper, Live, Position
+from loops.history import Hooks, Live, Position
 
 Array = npt.NDArray[Any]
 Reported = Mapping[str, float]
 
 
+@dataclass(frozen=True, order=True)
+class VariableName:
+    """A variable's index in its list and its path. The index keeps variables of one path apart."""
+
+    index: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.index} {self.path}"
+
+
+Arrays = Mapping[VariableName, Array]
+
+
 @dataclass(frozen=True)
 class State:
-    """What one step left, arrays by variable name.
+    """What a training holds after one step.
 
-    `reported` is what the step said of itself (loss, metrics); `random` the states of the
-    model's own random number generators; `gradients` is empty where none were recorded, and so is
-    `metrics`, the totals and counts behind the running loss and accuracy.
+    `weights` and `random` (the states of the model's random number generators) are indexed as in
+    model.variables, `gradients` as well. `slots` are the optimizer's variables. `metrics` are the totals
+    and counts behind the running loss and accuracy. `reported` is what the step itself returned
+    (loss, metrics). `gradients` and `metrics` are empty where they were not recorded.
     """
 
-    weights: Mapping[str, Array]
-    random: Mapping[str, Array]
-    slots: Mapping[str, Array]
+    weights: Arrays
+    random: Arrays
+    slots: Arrays
     reported: Reported
-    gradients: Mapping[str, Array] = field(default_factory=dict)
-    metrics: Mapping[str, Array] = field(default_factory=dict)
+    gradients: Arrays = field(default_factory=dict)
+    metrics: Arrays = field(default_factory=dict)
 
 
-class Follower(Keeper):
+class Follower:
     """Takes a snapshot after each step."""
 
     def __init__(self) -> None:
         self.states: list[State] = []
 
-    def begin(self, live: Live) -> None:
-        """Remember the variables."""
+    @property
+    def hooks(self) -> Hooks:
+        """What a loop calls."""
+        return Hooks(begin=self._begin, next_stop=lambda step: step + 1, keep=self._keep)
+
+    def _begin(self, live: Live) -> None:
         self._live = live
 
-    def next_stop(self, step: int) -> int:
-        """Every step."""
-        return step + 1
-
-    def keep(self, position: Position) -> None:
-        """Take a snapshot; after an epoch's last step the metrics are those of validation."""
+    def _keep(self, position: Position) -> None:
+        """After an epoch's last step the metrics are those of validation."""
         live = self._live
         self.states.append(snapshot(live.model, live.optimizer, {}, metrics=live.metrics))
 
@@ -55,24 +70,31 @@ def snapshot(
     model: Any,
     optimizer: Any,
     reported: Reported,
-    gradients: Mapping[str, Array] | None = None,
+    gradients: Arrays | None = None,
     metrics: Sequence[Any] = (),
 ) -> State:
-    """The state as NumPy arrays, variables numbered in their order so that names cannot clash."""
+    """Copy the variables of a model, its optimizer and its metrics into NumPy arrays."""
     weights = {id(weight) for weight in model.weights}
-    named = [(f"{index} {local_path(variable)}", variable) for index, variable in enumerate(model.variables)]
+    variables = list(named(model.variables))
     return State(
-        weights={name: _array(v) for name, v in named if id(v) in weights},
-        random={name: _array(v) for name, v in named if id(v) not in weights},
-        slots={f"{i} {local_path(v)}": _array(v) for i, v in enumerate(optimizer.variables)},
+        weights={name: _array(v) for name, v in variables if id(v) in weights},
+        random={name: _array(v) for name, v in variables if id(v) not in weights},
+        slots={name: _array(v) for name, v in named(optimizer.variables)},
         reported=reported,
         gradients=gradients or {},
-        metrics={f"metric {i}": _array(v) for i, v in enumerate(metrics)},
+        # every loop names the metrics' variables in its own way
+        metrics={VariableName(index, "metric"): _array(v) for index, v in enumerate(metrics)},
     )
 
 
+def named(variables: Iterable[Any]) -> Iterator[tuple[VariableName, Any]]:
+    """Each variable with its name."""
+    for index, variable in enumerate(variables):
+        yield VariableName(index, local_path(variable)), variable
+
+
 def local_path(variable: Any) -> str:
-    """A variable's path without the numbers that Keras counts up: dense_3/kernel → dense/kernel."""
+    """A variable's path without the numbers that Keras adds: dense_3/kernel becomes dense/kernel."""
     return re.sub(r"_\d+(?=[/_]|$)", "", str(getattr(variable, "path", variable.name)))
 
 

@@ -7,7 +7,7 @@ the training stood, whose state it is, SHA-256 of each file and of the state) an
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from loops.errors import NotFiniteError, UserError
 from loops.files import sync
 from loops.history import EpochRecord, Live, Position
 from loops.parity.differences import sha256_of_arrays
-from loops.parity.states import local_path
+from loops.run import variables
+from loops.run.context import Resumptions, Run
 
 FORMAT = 1
 KEPT = 2
@@ -27,8 +28,6 @@ TENSORS = "state"
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 PREFIX, PARTIAL = "step-", ".partial-"
-Identity = Mapping[str, Any]
-Resumptions = Sequence[Mapping[str, Any]]  # of the run so far: at which step, and what had changed
 
 
 class CheckpointError(UserError):
@@ -36,26 +35,19 @@ class CheckpointError(UserError):
 
 
 @dataclass(frozen=True)
-class Saved:
+class Checkpoint:
     """A verified checkpoint: where it lies, where its training stood, and what its state belongs to."""
 
     folder: Path
     position: Position
-    identity: Identity
+    identity: Mapping[str, Any]
     environment: Mapping[str, Any]
     variables: list[list[Any]]
     state_sha256: str
     resumed: Resumptions = ()
 
 
-def save(
-    folder: Path,
-    live: Live,
-    position: Position,
-    identity: Identity,
-    environment: Mapping[str, Any],
-    resumed: Resumptions = (),
-) -> Path:
+def save(folder: Path, live: Live, position: Position, run: Run) -> Path:
     """Write a checkpoint into `folder` and drop all but the last KEPT.
 
     A new folder is written, brought to the disk and renamed, so that a kill at any moment leaves
@@ -63,26 +55,26 @@ def save(
 
     Raises:
         CheckpointError: it cannot be written; nothing partial is left.
-        NotFiniteError: a variable is no finite number, so that the next step's loss is none either.
+        NotFiniteError: a variable is NaN or infinite, and so will be the next step's loss.
     """
-    if not all(np.isfinite(array).all() for array in _arrays(live)):
+    if not all(np.isfinite(array).all() for array in variables.arrays(live)):
         raise NotFiniteError(position.step + 1)
     remove_partial(folder)
     final = folder / f"{PREFIX}{position.step:010}"
     partial = folder / f"{PARTIAL}{final.name}"
-    needed = sum(array.nbytes for array in _arrays(live))
+    needed = sum(array.nbytes for array in variables.arrays(live))
     try:
         partial.mkdir(parents=True)
-        _tensors(live).write(str(partial / TENSORS))
+        variables.tensors(live).write(str(partial / TENSORS))
         manifest = json.dumps(
             {
                 "format": FORMAT,
                 "position": asdict(position),
-                "identity": identity,
-                "environment": environment,
-                "resumed": resumed,
-                "variables": layout(live),
-                "state_sha256": sha256_of_arrays(_arrays(live)),
+                "identity": run.training.identity,
+                "environment": run.environment,
+                "resumed": run.resumed,
+                "variables": variables.specs(live),
+                "state_sha256": sha256_of_arrays(variables.arrays(live)),
                 "files": {path.name: _sha256(path) for path in sorted(partial.iterdir())},
             },
             indent=1,
@@ -127,7 +119,7 @@ def remove_partial(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def latest(folder: Path, warn: Callable[[str], None]) -> Saved | None:
+def latest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     """The checkpoint of the highest step whose every byte is what was written; None where none was made.
 
     `warn` is told of each damaged one that is passed over.
@@ -149,7 +141,7 @@ def latest(folder: Path, warn: Callable[[str], None]) -> Saved | None:
     return None
 
 
-def verify(folder: Path) -> Saved:
+def verify(folder: Path) -> Checkpoint:
     """Read a checkpoint's manifest and check all its files against it.
 
     Raises:
@@ -173,7 +165,7 @@ def verify(folder: Path) -> Saved:
         raise CheckpointError(f"{folder}: unreadable ({error}).") from None
     position = manifest["position"]
     records = tuple(EpochRecord(**record) for record in position["epochs"])
-    return Saved(
+    return Checkpoint(
         folder,
         Position(position["step"], records, position["seconds"]),
         manifest["identity"],
@@ -184,54 +176,22 @@ def verify(folder: Path) -> Saved:
     )
 
 
-def restore(saved: Saved, live: Live) -> None:
+def restore(checkpoint: Checkpoint, live: Live) -> None:
     """Put a checkpoint's values into the variables of a training.
 
     Raises:
         CheckpointError: the training has other variables, or the values are not those that were saved.
     """
-    here = layout(live)
-    if here != saved.variables:
-        there = {tuple(map(str, variable)) for variable in saved.variables}
+    here = variables.specs(live)
+    if here != checkpoint.variables:
+        there = {tuple(map(str, variable)) for variable in checkpoint.variables}
         ours = {tuple(map(str, variable)) for variable in here}
         odd = sorted(" ".join(variable) for variable in there ^ ours)
         what = "; ".join(odd) or "the same ones in another order"
-        raise CheckpointError(f"{saved.folder}: other variables than this training's: {what}.")
-    _tensors(live).read(str(saved.folder / TENSORS)).assert_consumed()
-    if sha256_of_arrays(_arrays(live)) != saved.state_sha256:
-        raise CheckpointError(f"{saved.folder}: the values read are not those that were saved.")
-
-
-def layout(live: Live) -> list[list[Any]]:
-    """Name (less the numbers that Keras counts up), shape and dtype of each variable, as JSON keeps them."""
-    parts = (("weight", live.model.variables), ("slot", live.optimizer.variables), ("metric", live.metrics))
-    return [
-        [
-            f"{kind} {local_path(variable)}",
-            list(variable.shape),
-            np.dtype(_value(variable).dtype.as_numpy_dtype).name,
-        ]
-        for kind, variables in parts
-        for variable in variables
-    ]
-
-
-def _tensors(live: Live) -> tf.train.Checkpoint:
-    parts = {"model": live.model.variables, "optimizer": live.optimizer.variables, "metrics": live.metrics}
-    return tf.train.Checkpoint(**{name: [_value(v) for v in variables] for name, variables in parts.items()})
-
-
-def _value(variable: Any) -> tf.Variable:
-    """TensorFlow's variable behind Keras's."""
-    return getattr(variable, "_value", variable)  # `value` is a tensor under some of Keras's scopes
-
-
-def _arrays(live: Live) -> list[Any]:
-    return [
-        np.asarray(variable.numpy())
-        for part in (live.model.variables, live.optimizer.variables, live.metrics)
-        for variable in part
-    ]
+        raise CheckpointError(f"{checkpoint.folder}: other variables than this training's: {what}.")
+    variables.tensors(live).read(str(checkpoint.folder / TENSORS)).assert_consumed()
+    if sha256_of_arrays(variables.arrays(live)) != checkpoint.state_sha256:
+        raise CheckpointError(f"{checkpoint.folder}: the values read are not those that were saved.")
 
 
 def _seal(manifest: bytes) -> str:

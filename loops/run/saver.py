@@ -1,87 +1,81 @@
 """Saves a training as it goes, restores it where it was left, and ends it when a signal asks."""
 
 import signal
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from loops.errors import Stopped
-from loops.history import Keeper, Live, Position
+from loops.history import Live, Position, ignore
 from loops.run import checkpoint
-from loops.run.checkpoint import CheckpointError, Identity, Resumptions, Saved
-from loops.run.resume import command
+from loops.run.checkpoint import Checkpoint, CheckpointError
+from loops.run.context import Run
 from loops.run.signals import StopRequest
 
 FOLDER = "checkpoints"  # in a run's folder
 
 
-class Saver(Keeper):
-    """Keeps checkpoints of one run: every `every` steps, or at each epoch's end, and at the last step."""
+class Saver:
+    """Saves checkpoints of one run: every `every` steps, or at each epoch's end, and at the last step."""
 
     def __init__(
         self,
-        run: Path,
-        identity: Identity,
-        environment: Mapping[str, Any],
+        run: Run,
+        begin_at: Checkpoint | None = None,
         *,
-        steps_per_epoch: int,
-        epochs: int,
         every: int | None = None,
-        saved: Saved | None = None,
         stop: StopRequest | None = None,
-        resumed: Resumptions = (),
     ) -> None:
-        """`saved` is the checkpoint to go on from.
+        """`begin_at` is the checkpoint to go on from.
 
         Raises:
             CheckpointError: it belongs to another training; the message lists what differs.
         """
-        if saved:
-            _refuse_another(saved, identity)
-        self.start = saved.position if saved else Position()
-        self._run, self._identity, self._environment = run, identity, environment
-        self._every, self._last = every or steps_per_epoch, epochs * steps_per_epoch
-        self._resumed = resumed
-        self._saved, self._stop = saved, stop or StopRequest()
+        if begin_at:
+            _refuse_another(begin_at, run)
+        self.start = begin_at.position if begin_at else Position()
+        self._run, self._begin_at, self._stop = run, begin_at, stop or StopRequest()
+        self._every, self._last = every or run.training.steps_per_epoch, run.training.steps
 
     def begin(self, live: Live) -> None:
-        """Restore what was saved."""
+        """Restore the checkpoint to go on from."""
         self._live = live
-        if self._saved:
-            checkpoint.restore(self._saved, live)
-            checkpoint.set_aside_later(self._run / FOLDER, self.start.step)
-        checkpoint.remove_partial(self._run / FOLDER)
+        folder = self._run.folder / FOLDER
+        if self._begin_at:
+            checkpoint.restore(self._begin_at, live)
+            checkpoint.set_aside_later(folder, self.start.step)
+        checkpoint.remove_partial(folder)
         self._stop.polite = True
 
     def next_stop(self, step: int) -> int:
         """The next step that is saved."""
         return (step // self._every + 1) * self._every
 
-    def keep(self, position: Position) -> None:
-        """Save where it is due, and where a signal asks for the end."""
+    def keep(self, position: Position, before_save: Callable[[], object] = ignore) -> None:
+        """Save where it is due, and where a signal asks for the end.
+
+        `before_save` brings to the disk what must not be behind the checkpoint.
+        """
         stopping = self._stop.number
         if position.step % self._every == 0 or position.step == self._last or stopping is not None:
             self._live.check()
-            kept = self._live, position, self._identity, self._environment, self._resumed
-            checkpoint.save(self._run / FOLDER, *kept)
+            before_save()
+            checkpoint.save(self._run.folder / FOLDER, self._live, position, self._run)
         if stopping is not None:
             name = signal.Signals(stopping).name
             raise Stopped(
                 stopping,
-                f"stopped by {name} after step {position.step}; go on with: "
-                f"{command(self._run, self._identity['loop'])}",
+                f"stopped by {name} after step {position.step}; go on with: {self._run.resume_command}",
             )
 
 
-def _refuse_another(saved: Saved, identity: Identity) -> None:
-    keys = sorted({*saved.identity, *identity})
+def _refuse_another(found: Checkpoint, run: Run) -> None:
+    there, here = found.identity, run.training.identity
     odd = [
-        f"{key} is {saved.identity.get(key)!r} there, {identity.get(key)!r} here"
-        for key in keys
-        if saved.identity.get(key) != identity.get(key)
+        f"{key} is {there.get(key)!r} there, {here.get(key)!r} here"
+        for key in sorted({*there, *here})
+        if there.get(key) != here.get(key)
     ]
     if odd:
         raise CheckpointError(
-            f"{saved.folder}: belongs to another training: {'; '.join(odd)}. "
+            f"{found.folder}: belongs to another training: {'; '.join(odd)}. "
             "Leave these options out, or start a new run."
         )

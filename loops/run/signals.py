@@ -16,6 +16,11 @@ HANDLED = (signal.SIGINT, signal.SIGTERM)
 SHELL = 128  # a shell's exit code for a signal is this and its number
 
 
+def exit_code(number: int) -> int:
+    """The exit code of a process that a signal stopped: 130 for SIGINT (Ctrl-C), 143 for SIGTERM."""
+    return SHELL + number
+
+
 class StopRequest:
     """Whether a signal has asked for the end; a context that has the handlers installed.
 
@@ -38,7 +43,7 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
-            os._exit(SHELL + number)
+            os._exit(exit_code(number))
         self.number = number
         name = signal.Signals(number).name
         if not self.polite:

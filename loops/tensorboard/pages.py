@@ -22,12 +22,14 @@ METRICS = (*SCORES, PACE, "total_seconds")
 BENCH_KIND = "kind"  # of the bench's rows, beside loop, device and batch_size
 BENCH_RATIO = "ratio_to_reference"  # beside their pace
 # TensorBoard shows the first five at first
-COLUMNS = ("test_accuracy", "f1_macro", PACE, BENCH_RATIO, "total_seconds", "f1_micro")
+SCORE_COLUMNS = ("test_accuracy", "f1_macro", PACE, BENCH_RATIO, "total_seconds", "f1_micro")
 CHARTS = (
-    ("fit and tape: loss", ["^epoch_loss$"]),
-    ("fit and tape: accuracy", ["^epoch_accuracy$"]),
+    ("fit and tape: loss by step", ["^batch_loss$"]),
+    ("fit and tape: accuracy by step", ["^batch_accuracy$"]),
+    ("difference fit − tape by step", ["^difference_batch_.*$"]),
+    ("fit and tape: loss and accuracy by epoch", ["^epoch_(loss|accuracy)$"]),
+    ("difference fit − tape by epoch", ["^difference_(?!batch_).*$"]),
     ("fit and tape: ms/step", ["^ms_per_step$"]),
-    ("difference fit − tape", ["^difference_.*$"]),
 )
 
 
@@ -95,7 +97,7 @@ def write_hparams_columns() -> None:
     from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
 
     hparams = [api.HParam(name) for name in (*HPARAMS, BENCH_KIND)]
-    api.hparams_config(hparams, [api.Metric(name) for name in COLUMNS])
+    api.hparams_config(hparams, [api.Metric(name) for name in SCORE_COLUMNS])
 
 
 def run_text(model: tf.keras.Model, settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from loops.data import CLASS_NAMES, Split
 
 Picture = npt.NDArray[np.uint8]  # (height, width, 3)
 MISTAKES = 24
-COLUMNS = 8
+PICTURES_A_ROW = 8
 
 
 def confusion_picture(confusion: npt.NDArray[np.int64]) -> Picture:
@@ -39,7 +39,7 @@ def mistakes_picture(split: Split, probabilities: npt.NDArray[np.float32]) -> Pi
     surest = wrong[np.argsort(-probabilities[wrong, guesses[wrong]], kind="stable")][:MISTAKES]
     figure = Figure(figsize=(12, 6), dpi=90, layout="constrained")
     for place, index in enumerate(surest, start=1):
-        axes = figure.add_subplot(MISTAKES // COLUMNS, COLUMNS, place)
+        axes = figure.add_subplot(MISTAKES // PICTURES_A_ROW, PICTURES_A_ROW, place)
         axes.imshow(split.images[index, :, :, 0], cmap="gray_r")
         guess = guesses[index]
         truth, sureness = CLASS_NAMES[split.labels[index]], probabilities[index, guess]
@@ -54,7 +54,7 @@ def filters_picture(kernel: npt.NDArray[np.float32]) -> Picture:
     figure = Figure(figsize=(8, 4.4), dpi=90, layout="constrained")
     figure.suptitle(f"Filters of the first layer, from {-limit:.2f} (blue) to {limit:.2f} (red)", fontsize=10)
     for index in range(count):
-        axes = figure.add_subplot(-(-count // COLUMNS), COLUMNS, index + 1)
+        axes = figure.add_subplot(-(-count // PICTURES_A_ROW), PICTURES_A_ROW, index + 1)
         axes.imshow(kernel[:, :, 0, index], cmap="coolwarm", vmin=-limit, vmax=limit)
         axes.axis("off")
     return _rendered(figure)

@@ -1,12 +1,8 @@
 """The statistics of the bench: numbers worked out by hand, and simulated noise."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from bench import report
-from bench.harness import Pairing, References, Warm, steps_for
 from bench.timing import Ratio, independent_ratio, paired_ratio, relative_iqr, verdict
 
 
@@ -52,56 +48,6 @@ def test_relative_iqr_worked_out_by_hand() -> None:
     assert relative_iqr([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("pairs", [4, 5])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_blocks_alternate_their_order_and_pair_up(pairs: int, steps: int) -> None:
-    order: list[str] = []
-    pairing = Pairing(lambda: order.append("A"), lambda: order.append("B"), pairs, steps)
-    for _ in range(pairs + 1):  # pytest-benchmark calls once more than it times; that must be free
-        for _ in range(steps):
-            pairing.step()
-        pairing.after_round()
-    assert "".join(order) == "ABBAABBAAB"[: 2 * pairs]
-    assert len(pairing.reference_seconds) == pairs
-
-
-class CountingArm:
-    """An arm whose steps cost nothing but are counted."""
-
-    def __init__(self) -> None:
-        self.calls: list[int] = []
-        self.closed = False
-
-    def run(self, steps: int) -> None:
-        self.calls.append(steps)
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_reference_is_made_once_for_all_its_rows() -> None:
-    references = References()
-    made: list[CountingArm] = []
-
-    def make() -> CountingArm:
-        made.append(CountingArm())
-        return made[-1]
-
-    first = references.get("fit", make)
-    assert references.get("fit", make) is first
-    assert references.get("tape", make) is not first
-    references.close()
-    assert [arm.closed for arm in made] == [True, True]
-
-
-def test_blocks_of_steps_in_one_call_are_whole_calls() -> None:
-    arm = CountingArm()
-    assert Warm.up(arm, multiple=8).steps % 8 == 0
-    assert len(arm.calls) == 4  # the first call, the pilot, two warm-up blocks
-    assert arm.calls[:2] == [8, 8]
-    assert not any(steps % 8 for steps in arm.calls)
-
-
 def test_interval_covers_the_true_ratio_as_often_as_it_says() -> None:
     """1,000 simulated runs of 20 pairs: shared drift, and noise with the long tail that timings have."""
     rng = np.random.default_rng(1)
@@ -128,17 +74,3 @@ def test_unpaired_ratio_is_that_of_the_medians() -> None:
     assert ratio.median == 2.0
     assert (ratio.low, ratio.high) == pytest.approx((2 / 3, 6.0), rel=0.5)
     assert ratio.low < 2 < ratio.high
-
-
-def test_block_lasts_long_enough_in_whole_calls() -> None:
-    assert steps_for(0.1, 0.25) == 3
-    assert steps_for(5.0, 0.25) == 1
-    assert steps_for(0.1, 0.25, multiple=8) == 8
-    assert steps_for(0.01, 0.25, multiple=8) == 32
-
-
-def test_no_file_of_the_bench_has_a_clock_of_its_own() -> None:
-    files = [path for path in Path(report.__file__).parent.glob("*.py") if path.name != "clock.py"]
-    assert len(files) > 10
-    words = ("perf_counter", "time.time", "monotonic", "timeit", "process_time")
-    assert not [path.name for path in files for word in words if word in path.read_text(encoding="utf-8")]

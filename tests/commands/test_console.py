@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from loops.commands.console import EpochBars, format_confusion, format_metrics, format_verdict
+from loops.commands.console import EpochBars, format_confusion, format_metrics
 from loops.config import TrainConfig
 from loops.data import CLASS_NAMES
 from loops.history import EpochRecord
-from loops.parity.differences import Difference
 
 
 def test_confusion_matrix_has_a_named_row_a_class() -> None:
@@ -24,12 +23,6 @@ def test_metrics_print_in_one_order_for_both_loops() -> None:
     metrics = {"accuracy": 0.5, "loss": 1.0, "val_accuracy": 0.25, "val_loss": 2.0}
     expected = "loss 1.0000  accuracy 0.5000  val_loss 2.0000  val_accuracy 0.2500"
     assert format_metrics(metrics) == format_metrics(dict(reversed(metrics.items()))) == expected
-
-
-def test_verdict_names_the_largest_difference() -> None:
-    assert format_verdict(34, [], "a CPU").startswith("bit-identical: 34 ")
-    two = [Difference("weight a", 1e-7, 1e-6, 9), Difference("weight b", 2e-7, 2e-6, 3)]
-    assert "2 of 34 differ, the largest in weight b: 2e-07" in format_verdict(34, two, "a CPU")
 
 
 def test_bar_counts_the_time_before_the_first_step(

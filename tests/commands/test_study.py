@@ -1,5 +1,6 @@
 """The study over seeds: resumed from what is there, summarised, saved."""
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -9,12 +10,15 @@ import numpy as np
 import pytest
 
 from bench.trainings import SEEDS_MEAN, SEEDS_STD
-from loops.commands import study
-from loops.commands.compare import class_f1
 from loops.config import TrainConfig
 from loops.data import FashionMnist
+from loops.history import NO_HOOKS, Hooks
+from loops.run import study
+from loops.run.comparison import class_f1
+from loops.run.context import Training
 from loops.run.environment import describe
 from loops.run.experiment import LOOPS
+from loops.run.seeds import draw, parity_line, summarise, write_csv
 from tests.conftest import CPU
 
 CONFIG = TrainConfig(epochs=1, batch_size=125)
@@ -33,43 +37,51 @@ def result(loop: str, seed: int, accuracy: float, sha: str = "a") -> dict[str, A
 
 
 def test_study_trains_each_seed_by_each_loop_once(
-    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert study.run_study(small, CONFIG, range(2), CPU, tmp_path) == 0
-    printed = capsys.readouterr().out
-    assert "tape against fit: 2 of 2 seeds bit-identical" in printed
-    assert "fast against fit: 0 of 2 seeds bit-identical" in printed
-    assert "Ankle boot" in printed
-    with (tmp_path / "study.csv").open() as file:
+    trained: list[Training] = []
+
+    def follow(training: Training) -> contextlib.AbstractContextManager[Hooks]:
+        trained.append(training)
+        return contextlib.nullcontext(NO_HOOKS)
+
+    own = study.Study(small, CONFIG, CPU, tmp_path)
+    results = own.results(range(2), follow)
+    text = summarise(results)
+    assert "tape against fit: 2 of 2 seeds bit-identical" in text
+    assert "fast against fit: 0 of 2 seeds bit-identical" in text
+    assert "Ankle boot" in text
+    with write_csv(results, tmp_path / "study.csv").open() as file:
         rows = list(csv.DictReader(file))
     loops = ("fit", "tape", "fast")
     assert [(row["seed"], row["loop"]) for row in rows] == [(seed, loop) for seed in "01" for loop in loops]
-    assert (tmp_path / "study.png").read_bytes().startswith(b"\x89PNG")
+    assert draw(results, tmp_path / "study.png").read_bytes().startswith(b"\x89PNG")
+    assert len(trained) == 6
     monkeypatch.setattr(study, "run_experiment", lambda *_: pytest.fail("trained again"))
-    assert study.run_study(small, CONFIG, range(2), CPU, tmp_path) == 0
+    assert own.results(range(2), follow) == results
 
 
 def test_run_that_failed_or_had_other_settings_does_not_count(small: FashionMnist, tmp_path: Path) -> None:
-    folder = tmp_path / "1-fit-seed0"
+    folder, training = tmp_path / "1-fit-seed0", Training("fit", CONFIG, small, CPU)
     folder.mkdir()
     settings = {"loop": "fit", "epochs": 1, "batch_size": 125, "learning_rate": 1e-3, "seed": 0}
     (folder / "result.json").write_text(json.dumps({"status": "failed", "device": "cpu"}))
     (folder / "config.json").write_text(json.dumps(settings))
-    assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
+    assert study.find_result(tmp_path, training) is None
     done = {"status": "done", "device": "cpu", "environment": describe(CPU, jit_compile=False)}
     (folder / "result.json").write_text(json.dumps(done))
-    assert study.find_result(tmp_path, "fit", CONFIG, CPU) is not None
+    assert study.find_result(tmp_path, training) is not None
     elsewhere = done | {"environment": done["environment"] | {"cpu": "another"}}  # type: ignore[operator]
     (folder / "result.json").write_text(json.dumps(elsewhere))
-    assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
+    assert study.find_result(tmp_path, training) is None
     (folder / "result.json").write_text(json.dumps(done))
     (folder / "config.json").write_text(json.dumps(settings | {"batch_size": 300}))
-    assert study.find_result(tmp_path, "fit", CONFIG, CPU) is None
+    assert study.find_result(tmp_path, training) is None
 
 
 def test_summary_places_the_post_in_the_distribution() -> None:
     results = [result(loop, seed, 0.8762 + 0.01 * seed) for seed in (0, 1) for loop in LOOPS]
-    text = study.summarise(results)
+    text = summarise(results)
     # mean 0.8812, std of two values 0.01 apart is 0.00707; 0.8862 lies 0.7 of it above
     assert "test_accuracy  0.8812 ± 0.0071  (from 0.8762 to 0.8862)" in text
     assert "the post's 88.62%: 1 of 2 seeds reach it, +0.7 standard deviations" in text
@@ -79,7 +91,7 @@ def test_bits_that_differ_are_answered_by_the_equivalence_test() -> None:
     results = []
     for seed in range(5):
         results += [result("fit", seed, 0.88), result("tape", seed, 0.88 + 0.0001 * (seed - 2), sha="b")]
-    line = study.parity_line(results, "tape")
+    line = parity_line(results, "tape")
     assert line.startswith("tape against fit: 0 of 5 seeds bit-identical; accuracy tape − fit +0.0000")
     assert line.endswith("equivalent within ± 0.005")
 

@@ -18,6 +18,7 @@ from loops.fast import loop as fast
 from loops.fast.compiled import layout, runner, step
 from loops.fast.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.history import History
+from loops.metrics import RunningMetrics
 from loops.parity.differences import differences, training_state
 from loops.parity.states import Array
 from model import PARAM_COUNT, FashionCNN, new_model
@@ -114,11 +115,11 @@ def test_compiled_step_knows_where_each_variable_lies() -> None:
     assert start == layout.PARAMETERS == PARAM_COUNT
 
 
-def test_compiled_step_keeps_its_bits_however_its_stretches_are_cut(small: FashionMnist) -> None:
+def test_compiled_step_keeps_its_bits_however_many_steps_a_call_runs(small: FashionMnist) -> None:
     """Weights, slots and the running loss and accuracy: a resumed run is cut elsewhere than the first."""
     config, found = TrainConfig(batch_size=5), []
     for cuts in ([20], [7, 7, 6], [1] * 20):
-        model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), tape.RunningMetrics()
+        model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), RunningMetrics()
         run_steps, _ = fast.make_steps(model, optimizer, running, small.train, config, COMPILED)
         order, done = permutation(len(small.train), 0, 0), 0
         for count in cuts:
@@ -150,9 +151,9 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     small: FashionMnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "cores", lambda: 2)
-    model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), tape.RunningMetrics()
+    model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), RunningMetrics()
     optimizer.build(model.trainable_variables)
-    own = runner.Stretch(runner.Variables(model, optimizer, running), small.train, 60)
+    own = runner.Runner(runner.Variables(model, optimizer, running), small.train, 60)
     submit = own._pool.submit
     started: list[Any] = []
 
@@ -165,7 +166,7 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     monkeypatch.setattr(own._pool, "submit", first_only)
     order = np.asarray(permutation(len(small.train), 0, 0))[:60]
     with pytest.raises(RuntimeError, match="can't start"):
-        own.run(order, runner._adam(optimizer, 1))
+        own.run(order, runner.adam_rates(optimizer, 1))
     started[0].result(timeout=60)
 
 
@@ -180,18 +181,18 @@ def test_compiled_step_refuses_another_network(small: FashionMnist) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 9, 10, 11, 200])
-def test_stretches_cover_each_step_once(steps: int) -> None:
+def test_calls_cover_each_step_once(steps: int) -> None:
     cut: list[int] = []
     while sum(cut) < steps:
-        cut.append(fast.stretch(sum(cut), steps, None, sum(cut)))
+        cut.append(fast.steps_in_call(sum(cut), steps, None, sum(cut)))
     assert sum(cut) == steps
     assert len(cut) <= fast.CALLS_PER_EPOCH
 
 
-def test_stretch_ends_where_the_keeper_wants_control() -> None:
-    assert fast.stretch(0, 200, None, 400) == 20
-    assert fast.stretch(0, 200, 407, 400) == 7
-    assert fast.stretch(195, 200, 1000, 595) == 5
+def test_call_ends_where_the_hooks_want_control() -> None:
+    assert fast.steps_in_call(0, 200, None, 400) == 20
+    assert fast.steps_in_call(0, 200, 407, 400) == 7
+    assert fast.steps_in_call(195, 200, 1000, 595) == 5
 
 
 def test_fast_is_an_option_of_tape_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

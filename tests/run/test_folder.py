@@ -13,12 +13,14 @@ from loops.batches import evaluation_stream, training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.files import write_json
+from loops.run.context import Training
 from loops.run.experiment import run_experiment
 from loops.run.folder import RunError, create
 from model import new_model
 from tests.conftest import CPU
 
 CONFIG = TrainConfig(epochs=2, batch_size=60, seed=5)
+SETTINGS = {"loop": "fit", **asdict(CONFIG)}
 Scalars = dict[str, list[tuple[int, float]]]
 
 FIELDS = """loop device device_name seed epochs batch_size params train_seconds images_per_second test_loss
@@ -54,13 +56,13 @@ def test_both_loops_write_what_keras_writes(small: FashionMnist, tmp_path: Path)
     expected = keras_scalars(tmp_path / "keras", small)
     assert expected["train"].keys() == {"epoch_loss", "epoch_accuracy", "epoch_learning_rate"}
     for loop in ("fit", "tape"):
-        folder = run_experiment(loop, small, CONFIG, CPU, tmp_path / "runs").folder
+        folder = run_experiment(Training(loop, CONFIG, small, CPU), tmp_path / "runs").folder
         for part, scalars in expected.items():
             assert read_scalars(folder / part) == scalars
 
 
 def test_result_holds_every_field_and_is_strict_json(small: FashionMnist, tmp_path: Path) -> None:
-    outcome = run_experiment("tape", small, CONFIG, CPU, tmp_path)
+    outcome = run_experiment(Training("tape", CONFIG, small, CPU), tmp_path)
     result = json.loads((outcome.folder / "result.json").read_text(), parse_constant=pytest.fail)
     assert result.keys() >= set(FIELDS.split())
     assert result["environment"].keys() >= set(ENVIRONMENT.split())
@@ -72,23 +74,24 @@ def test_result_holds_every_field_and_is_strict_json(small: FashionMnist, tmp_pa
 
 
 def test_logging_leaves_the_weights_alone(small: FashionMnist, tmp_path: Path) -> None:
-    logged = run_experiment("tape", small, CONFIG, CPU, tmp_path).model
+    logged = run_experiment(Training("tape", CONFIG, small, CPU), tmp_path).model
     bare = new_model(CONFIG.seed)
     tape.train(bare, small, CONFIG)
     assert all((a == b).all() for a, b in zip(logged.get_weights(), bare.get_weights(), strict=True))
 
 
 def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path: Path) -> None:
-    runs = [create(tmp_path, "fit", CONFIG) for _ in range(4)]
-    assert len({run.folder for run in runs}) == 4
+    runs = [create(tmp_path, SETTINGS) for _ in range(4)]
+    assert len({run.path for run in runs}) == 4
     for run in runs:
-        run.close()
+        with run:
+            pass  # gives the folder back
 
 
 def test_folder_that_cannot_be_made_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError, match=r"cannot make .*file"):
-        create(tmp_path / "file", "fit", CONFIG)
+        create(tmp_path / "file", SETTINGS)
 
 
 def test_nan_is_never_written_as_json(tmp_path: Path) -> None:

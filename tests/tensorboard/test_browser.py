@@ -15,7 +15,8 @@ import pytest
 
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.run.experiment import Keeping, run_experiment
+from loops.run.context import Training
+from loops.run.experiment import RunOptions, run_experiment
 from tests.conftest import CPU
 
 pytestmark = pytest.mark.browser
@@ -42,7 +43,7 @@ def address(small: FashionMnist, tmp_path_factory: pytest.TempPathFactory) -> It
     runs = tmp_path_factory.mktemp("runs")
     for loop in ("fit", "tape"):
         config = TrainConfig(epochs=2, batch_size=60)
-        run_experiment(loop, small, config, CPU, runs, keeping=Keeping(pages_every=1))
+        run_experiment(Training(loop, config, small, CPU), runs, options=RunOptions(pages_every=1))
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]

@@ -10,10 +10,11 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from loops.commands.compare import ContrastError, contrast
 from loops.config import TrainConfig
 from loops.data import CLASS_NAMES, FashionMnist, Split
-from loops.run.experiment import Keeping, run_experiment
+from loops.run.comparison import ComparisonError, compare_runs
+from loops.run.context import Training
+from loops.run.experiment import RunOptions, run_experiment
 from loops.tensorboard.pages import HPARAMS, METRICS
 from loops.tensorboard.pictures import confusion_picture, mistakes_picture
 from tests.conftest import CPU
@@ -32,12 +33,12 @@ def steps(events: EventAccumulator, tag: str) -> list[int]:
 @pytest.fixture(scope="module")
 def folders(small: FashionMnist, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run of each loop with the heavy pages every second epoch, and one by fit with the default."""
-    runs, keeping = tmp_path_factory.mktemp("runs"), Keeping(pages_every=2)
+    runs, options = tmp_path_factory.mktemp("runs"), RunOptions(pages_every=2, curve_every=2)
     found = {
-        loop: run_experiment(loop, small, CONFIG, CPU, runs, keeping=keeping).folder
+        loop: run_experiment(Training(loop, CONFIG, small, CPU), runs, options=options).folder
         for loop in ("fit", "tape")
     }
-    return found | {"default": run_experiment("fit", small, CONFIG, CPU, runs).folder}
+    return found | {"default": run_experiment(Training("fit", CONFIG, small, CPU), runs).folder}
 
 
 @pytest.mark.parametrize("loop", ["fit", "tape"])
@@ -87,22 +88,24 @@ def test_logging_or_not_gives_the_same_weights(
     small: FashionMnist, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    bare = run_experiment("tape", small, CONFIG, CPU, tmp_path).folder
-    assert "weights: bit-identical" in contrast(bare, folders["tape"])
+    bare = run_experiment(Training("tape", CONFIG, small, CPU), tmp_path).folder
+    assert "weights: bit-identical" in compare_runs(bare, folders["tape"])
 
 
-def test_contrast_says_what_differs(folders: dict[str, Path], tmp_path: Path) -> None:
-    text = contrast(folders["fit"], folders["tape"])
+def test_comparison_says_what_differs(folders: dict[str, Path], tmp_path: Path) -> None:
+    text = compare_runs(folders["fit"], folders["tape"])
     assert "loop  fit  tape" in text
     assert "environment: the same" in text
     assert "Ankle boot" in text
-    with pytest.raises(ContrastError, match="is no run's folder"):
-        contrast(folders["fit"], tmp_path)
+    with pytest.raises(ComparisonError, match="is not a run's folder"):
+        compare_runs(folders["fit"], tmp_path)
 
 
 def test_profile_records_some_steps(small: FashionMnist, tmp_path: Path) -> None:
     config = TrainConfig(epochs=5, batch_size=60)
-    folder = run_experiment("tape", small, config, CPU, tmp_path, keeping=Keeping(profile=True)).folder
+    folder = run_experiment(
+        Training("tape", config, small, CPU), tmp_path, options=RunOptions(profile=True)
+    ).folder
     (recorded,) = folder.rglob("*.xplane.pb")
     assert recorded.stat().st_size > 1000
 

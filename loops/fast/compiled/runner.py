@@ -1,6 +1,6 @@
 """The compiled step as the fast loop calls it: variables in, many steps by all threads, variables out."""
 
-import contextlib
+import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,17 +14,13 @@ from loops.data import PIXEL_SCALE, Split
 from loops.fast.compiled import layout, step
 from loops.fast.compiled.layout import Array, zeros
 from loops.fast.compiled.primitives import COLUMNS, ROWS
-from loops.tape import RunningMetrics
+from loops.metrics import RunningMetrics, Sums
 
 LARGEST_PART = 12  # images: what one thread works on stays in its cache
 LEAST_PARTS = 4
+CANNOT_SAVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 FLAT = tf.TensorSpec([layout.PARAMETERS], tf.float32)
-SIGNATURE = (
-    *(FLAT, FLAT, FLAT),
-    tf.TensorSpec([None], tf.float32),
-    tf.TensorSpec([None], tf.int64),
-    tf.TensorSpec([], tf.int32),
-)
+SIGNATURE = (*(FLAT, FLAT, FLAT), *[tf.TensorSpec([None], tf.float32)] * len(Sums._fields))
 
 
 def part_size(images: int) -> int:
@@ -64,11 +60,11 @@ class Variables:
         by_filter, transposed = zeros(layout.TAPS * layout.FILTERS), zeros(layout.WINDOWS * layout.BLOCK)
         return layout.Parameters(weights, momenta, velocities, by_filter, transposed)
 
-    def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> None:
-        """Assign what steps of `images` each left; `losses` and `hits` are a step's sums, (steps,)."""
-        totals = self._running.totals(losses)
-        arrays = (*parameters[:3], totals, hits, images)
-        self._write(*(tf.convert_to_tensor(array) for array in arrays))
+    def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> Sums:
+        """Assign what steps of `images` each left; `losses` and `hits` are each step's own, (steps,)."""
+        sums = self._running.sums_after(losses, hits, images)
+        self._write(*(tf.convert_to_tensor(array) for array in (*parameters[:3], *sums)))
+        return sums
 
     @tf.function
     def _read(self) -> list[tf.Tensor]:
@@ -80,7 +76,7 @@ class Variables:
         weights: tf.Tensor,
         momenta: tf.Tensor,
         velocities: tf.Tensor,
-        totals: tf.Tensor,
+        losses: tf.Tensor,
         hits: tf.Tensor,
         images: tf.Tensor,
     ) -> None:
@@ -88,11 +84,11 @@ class Variables:
             parts = tf.split(flat, [each.shape.num_elements() for each in kind])
             for part, each in zip(parts, kind, strict=True):
                 each.assign(tf.reshape(part, each.shape))
-        self._optimizer.iterations.assign_add(tf.size(totals))
-        self._running.add_steps(totals, hits, images)
+        self._optimizer.iterations.assign_add(tf.size(losses))
+        self._running.set(losses, hits, images)
 
 
-class Stretch:
+class Runner:
     """Steps of one batch size, drawn from `split`."""
 
     def __init__(self, variables: Variables, split: Split, images: int) -> None:
@@ -118,12 +114,14 @@ class Stretch:
     ) -> None:
         """Run no step, by this thread alone: were compiling to fail in one of many, the others would wait."""
         no_steps = adam._replace(rates=adam.rates[:0])
-        # Numba has compiled before it saves; where the disk is full, the next process compiles again
-        with contextlib.suppress(OSError):
+        try:
             step.compiled()(1, self._images, examples, parameters, shared, self._scratch[0], no_steps)
+        except OSError as error:  # Numba has compiled before it saves: the next process compiles again
+            if error.errno not in CANNOT_SAVE:
+                raise
         shared.counters[:] = 0
 
-    def run(self, order: Array, adam: layout.Adam) -> None:
+    def run(self, order: Array, adam: layout.Adam) -> Sums:
         """Train on the images that `order`, int64 (steps · batch,), names; a rate of `adam` a step."""
         count = len(adam.rates)
         parameters = self._variables.read()
@@ -147,7 +145,7 @@ class Stretch:
         except BaseException:  # a thread that cannot start, or a signal: none may wait for it
             shared.counters[step.ABORTED] = 1
             raise
-        self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
+        return self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
 
 
 def _fixed(array: Array) -> Array:
@@ -157,7 +155,7 @@ def _fixed(array: Array) -> Array:
     return view
 
 
-def _adam(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:
+def adam_rates(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:
     """The next `count` steps' rates: lr · √(1 − β₂ᵗ) / (1 − β₁ᵗ) (Kingma and Ba 2015, section 2)."""
     steps = int(optimizer.iterations) + np.arange(1, count + 1)
     rates = np.sqrt(1 - optimizer.beta_2**steps) / (1 - optimizer.beta_1**steps)
@@ -175,22 +173,22 @@ def make_steps(
     running: RunningMetrics,
     split: Split,
     config: TrainConfig,
-) -> tuple[Callable[[Any, Any, Any], None], Callable[[Any], None]]:
-    """Two functions as in loops/fast.py: any number of full batches, and the partial last batch."""
+) -> tuple[Callable[[Any, Any, Any], Sums], Callable[[Any], Sums]]:
+    """Two functions as in loops/fast/loop.py: any number of full batches, and the partial last batch."""
     size, rest = config.batch_size, len(split) % config.batch_size
     if config.jit_compile:
         raise ValueError("jit_compile: the compiled step is not XLA's")
     variables = Variables(model, optimizer, running)
     sizes = (size if size <= len(split) else 0, rest)
-    full, partial = (Stretch(variables, split, images) if images else None for images in sizes)
+    full, partial = (Runner(variables, split, images) if images else None for images in sizes)
 
-    def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> None:
+    def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> Sums:
         assert full is not None
         start, steps = int(first) * size, int(count)
-        full.run(np.asarray(order)[start : start + steps * size], _adam(optimizer, steps))
+        return full.run(np.asarray(order)[start : start + steps * size], adam_rates(optimizer, steps))
 
-    def run_rest(order: tf.Tensor) -> None:
+    def run_rest(order: tf.Tensor) -> Sums:
         assert partial is not None
-        partial.run(np.asarray(order)[-rest:], _adam(optimizer, 1))
+        return partial.run(np.asarray(order)[-rest:], adam_rates(optimizer, 1))
 
     return run_steps, run_rest

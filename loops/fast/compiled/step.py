@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core.registry import cpu_target
 
 from loops.fast.compiled.convolutions import first_backward, first_forward, second_backward, second_forward
 from loops.fast.compiled.dense import classify, hidden_backward, hidden_forward, hidden_kernel_gradient
@@ -193,3 +194,15 @@ def compiled() -> Callable[..., int]:
         return njit(**OPTIONS, cache=True)(run)
     except RuntimeError:  # no place for a cache
         return njit(**OPTIONS)(run)
+
+
+def is_kept() -> bool:
+    """Whether the compiled step is on the disk already, so that the first call loads it and does not compile.
+
+    Numba has no public name for this: its index is searched for this code on this processor.
+    """
+    cache: Any = getattr(compiled(), "_cache", None)
+    if not hasattr(cache, "_cache_file"):  # Numba found no place for a cache
+        return False
+    wanted = cache._index_key(None, cpu_target.target_context.codegen())[1:]
+    return any(key[1:] == wanted for key in cache._cache_file._load_index())

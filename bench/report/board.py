@@ -8,13 +8,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from bench.plots import write_plots
-from bench.tables import Row, all_tables
+from bench.report.closing import all_tables
+from bench.report.plots import write_plots
+from bench.report.rows import Row
 from loops.tensorboard.events import tensorboard_is_there, writing
 from loops.tensorboard.pages import BENCH_KIND, BENCH_RATIO, PACE, write_hparams_columns
 
 HPARAMS = {BENCH_KIND: "kind", "loop": "arm", "device": "device", "batch_size": "batch_size"}
 KINDS = ("step", "epoch", "rung")  # what gets a row of HParams: each is a run in TensorBoard's list
+# TensorBoard's table of runs is sorted by the number that a name begins with; names without one come first.
+# These 14 digits are a larger number than the 8 of a training's date: the bench comes after all trainings.
+NAME = "%Y%m%d%H%M%S-bench"
 METRICS = {PACE: "ms_per_step", BENCH_RATIO: "ratio"}
 
 
@@ -22,7 +26,7 @@ def write_board(rows: Sequence[Row], folder: Path) -> Path | None:
     """Write rows, tables and plots into a new folder of `folder`; None where TensorBoard is missing."""
     if not tensorboard_is_there():
         return None
-    board = folder / datetime.now().strftime("%Y%m%d-%H%M%S")
+    board = folder / datetime.now().strftime(NAME)
     with writing(board):
         for row in rows:
             if row["kind"] in KINDS:

@@ -10,7 +10,10 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 
-from bench.tables import Row, of_kind, place, ratio_of, several_machines, step_shares, times_the_floor
+from bench.report.costs import step_shares
+from bench.report.floor import times_the_floor
+from bench.report.rows import Row, of_kind, place, ratio_of, several_machines
+from bench.sweep import BATCH_SIZE
 
 Draw = Callable[[Any, Sequence[Row]], None]
 
@@ -96,14 +99,16 @@ def draw_breakdown(axes: Any, rows: Sequence[Row]) -> None:
                     left + share / 2, device, f"{part}\n{share:.0%}", ha="center", va="center", color="white"
                 )
             left += share
-    axes.set(xlabel="share of the whole step", title="Where a step of the tape goes, batch size 300")
+    axes.set(
+        xlabel="share of the whole step", title=f"Where a step of the tape goes, batch size {BATCH_SIZE}"
+    )
     axes.axvline(1, color="black", linewidth=1)
     axes.figure.legend(ncols=5, loc="outside lower center", frameon=False)
 
 
 def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
     """Times the floor at the post's batch size, a bar for each loop and device."""
-    steps = [row for row in of_kind(rows, "step") + picked_rungs(rows) if row["batch_size"] == 300]
+    steps = [row for row in of_kind(rows, "step") + picked_rungs(rows) if row["batch_size"] == BATCH_SIZE]
     found = [(f"{row['arm']}, {row['device']}", times_the_floor(row, rows)) for row in steps]
     found = [(name, times) for name, times in found if times]
     for name, times in found:
@@ -113,7 +118,8 @@ def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.margins(x=0.1)
     axes.set(
-        xlabel="times the floor (1 = the machine's own rates)", title="Distance to the floor, batch size 300"
+        xlabel="times the floor (1 = the machine's own rates)",
+        title=f"Distance to the floor, batch size {BATCH_SIZE}",
     )
 
 

@@ -1,0 +1,94 @@
+"""The README's figures: three questions, each answered in a sentence by what the rows hold."""
+
+from collections.abc import Iterable, Sequence
+
+from bench.report.columns import verdict_among
+from bench.report.devices import cpu_over_gpu, on_both
+from bench.report.rows import Row, of_kind, place, ratio_of
+from bench.report.saved import Saved, all_rows
+from bench.sweep import BATCH_SIZE, TAPE
+
+NOT_MEASURED = "Not measured."
+NO_GPU = "Not measured yet: no GPU was available."
+NO_PAIR = "Not measured yet: the plain loop's step was not timed on both a CPU and a GPU."
+
+
+def headlines(files: Sequence[Saved]) -> str:
+    """A bullet for each question, then the machines."""
+    rows = all_rows(files)
+    lines = [
+        f"- **Does it compute the same?** {same_result(rows)}",
+        f"- **Is it faster?** {faster(rows)}",
+        f"- **What does a GPU buy?** {gpu_gain(rows)}",
+    ]
+    machines = "; ".join(file.machine() for file in files)
+    return "\n".join(lines) + f"\n\nMeasured on {machines}.\n"
+
+
+def same_result(rows: Sequence[Row]) -> str:
+    """How fit() and the tape end, on a CPU if one was measured."""
+    for parity in _cpu_first(of_kind(rows, "parity")):
+        trainings = {row["loop"]: row for row in of_kind(rows, "training") if place(row) == place(parity)}
+        if trainings.keys() >= {"fit", "tape"}:
+            ends = _ends(parity["verdict"], trainings["fit"], trainings["tape"])
+            return f"{_on_gpu(parity)}`fit()` and the hand-written loop end {ends}."
+    return NOT_MEASURED
+
+
+def _ends(verdict: str, fit: Row, tape: Row) -> str:
+    """How far apart, after how many epochs, and the scores of both, or one score where they are equal."""
+    said = verdict if verdict == "bit-identical" else f"with {verdict}"
+    epochs = fit["config"]["epochs"]
+    accuracy = _once(f"{row['test_accuracy']:.2%}" for row in (fit, tape))
+    f1 = _once(f"{row['f1_micro']:.4f}" for row in (fit, tape))
+    return f"{said} after {epochs} epoch{'s' * (epochs != 1)}: test accuracy {accuracy}, micro-F1 {f1}"
+
+
+def faster(rows: Sequence[Row]) -> str:
+    """The ratios to fit() of the plain tape's step and of the fast one's, on a CPU if one was measured."""
+    word = verdict_among(rows)
+    for step in _cpu_first(_plain_steps(rows)):
+        text = (
+            f"{_on_gpu(step)}At batch size {BATCH_SIZE} the plain loop takes {ratio_of(step)} of `fit()`'s "
+        )
+        text += f"step time ({word(step)})"
+        for rung in of_kind(rows, "rung"):
+            if rung["chosen"] and rung["batch_size"] == BATCH_SIZE and place(rung) == place(step):
+                text += f"; `tape --fast` takes {ratio_of(rung)} ({word(rung)})"
+        return f"{text}."
+    return NOT_MEASURED
+
+
+def gpu_gain(rows: Sequence[Row]) -> str:
+    """The plain tape's step on a CPU over that on a GPU, a sentence for each GPU."""
+    pairs = sorted(on_both(_plain_steps(rows)), key=_of_two_machines, reverse=True)
+    best = {place(pair["gpu"]): pair for pair in pairs}  # the last one: of one machine if there is one
+    if not best:
+        return NO_PAIR if any(row["device"] == "gpu" for row in rows) else NO_GPU
+    return " ".join(
+        f"At batch size {BATCH_SIZE} the plain loop's step takes {cpu_over_gpu(**pair)} times as long "
+        f"on the CPU ({pair['cpu']['device_name']}) as on the GPU ({pair['gpu']['device_name']})."
+        for pair in best.values()
+    )
+
+
+def _of_two_machines(pair: dict[str, Row]) -> bool:
+    return place(pair["cpu"])[0] != place(pair["gpu"])[0]
+
+
+def _plain_steps(rows: Sequence[Row]) -> list[Row]:
+    """The plain tape's steps at the headline's batch size."""
+    steps = of_kind(rows, "step")
+    return [row for row in steps if (row["arm"], row["batch_size"]) == (TAPE.name, BATCH_SIZE)]
+
+
+def _cpu_first(rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: bool(row["device"] != "cpu"))
+
+
+def _on_gpu(row: Row) -> str:
+    return "" if row["device"] == "cpu" else f"On {row['device_name']}: "
+
+
+def _once(texts: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(texts))
