@@ -1,9 +1,19 @@
 # The first call of any target makes .venv and installs everything that requirements.lock pins.
-# Another PYTHON makes it anew; VENV names another folder, to keep several side by side.
+# VENV names another folder, so that environments of several Pythons can stand side by side.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.installed-$(notdir $(PYTHON))
+READY := $(VENV)/.installed
+
+# An environment of another Python than the one asked for is neither used nor overwritten
+ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
+ifneq ($(wildcard $(VENV)/bin/python),)
+VERSION := import sys; print(sys.version_info[:2])
+ifneq ($(shell $(PYTHON) -c '$(VERSION)'),$(shell $(VENV)/bin/python -c '$(VERSION)'))
+$(error $(VENV) is of another Python than $(PYTHON); name another folder: make VENV=.venv-$(notdir $(PYTHON)) PYTHON=$(PYTHON) $(MAKECMDGOALS))
+endif
+endif
+endif
 
 .PHONY: bench test test-diagnose test-faults lint tensorboard lock
 
@@ -31,7 +41,7 @@ tensorboard: $(READY)
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || \
 	  { echo "error: $(PYTHON) is missing or not Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)

@@ -1,5 +1,6 @@
 """Options, fixtures and the closing table of `pytest bench`; one process measures one device."""
 
+import argparse
 import contextlib
 import os
 import subprocess
@@ -44,9 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=20,
         help="pairs of blocks behind a headline (20)",
     )
-    group.addoption("--board", type=Path, default=Path("runs"), help="for TensorBoard (runs)")
-    group.addoption("--runs", type=Path, default=Path("runs"), help="where the full trainings go (runs)")
+    group.addoption(
+        "--board", type=Path, default=Path("runs"), help="for TensorBoard: trainings and figures (runs)"
+    )
     group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
+    # Of the GPU's own process, whose figures are written by the process that started it
+    group.addoption("--no-figures", action="store_true", help=argparse.SUPPRESS)
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
 
 
@@ -128,7 +132,7 @@ def trainings(fashion: FashionMnist, pytestconfig: pytest.Config) -> Iterator[An
 
     config = TrainConfig(epochs=pytestconfig.getoption("--epochs"))
     with contextlib.ExitStack() as stack:
-        runs = pytestconfig.getoption("--runs")
+        runs = pytestconfig.getoption("--board")
         if pytestconfig.getoption("--no-board"):
             runs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         yield Trainings(fashion, config, pytestconfig.stash[HERE], runs, _announcer(pytestconfig))
@@ -210,7 +214,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Ite
     if rows:
         terminalreporter.section("fit against tape")
         terminalreporter.write_line(closing_table(rows, load_at_start=config.stash[LOAD]))
-        if not config.getoption("--no-board"):
+        if not (config.getoption("--no-board") or config.getoption("--no-figures")):
             terminalreporter.write_line(f"\nfor TensorBoard: {_write_board(rows, config)}")
     if any(NO_GPU in str(skipped.longrepr) for skipped in terminalreporter.getreports("skipped")):
         terminalreporter.write_line(f"\nGPU rows skipped: {NO_GPU}")

@@ -22,7 +22,7 @@ def measure_gpu(arguments: Sequence[str], environment: Mapping[str, str]) -> tup
     """
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "gpu.json"
-        own = ["--device", "gpu", "--no-board", f"--benchmark-json={saved}"]
+        own = ["--device", "gpu", "--no-figures", f"--benchmark-json={saved}"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *arguments, *own], env=environment, check=False
         )

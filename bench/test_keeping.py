@@ -15,12 +15,11 @@ from loops.batches import training_stream
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
-from loops.history import EpochRecord, Hooks, Live, Position
+from loops.history import CURVE_EVERY, EpochRecord, Hooks, Live, Position
 from loops.metrics import RunningMetrics
 from loops.run import checkpoint
 from loops.run.context import Run, Training
 from loops.run.environment import describe
-from loops.run.experiment import CURVE_EVERY
 from loops.run.showing import events_of
 from loops.tensorboard.curves import Curve
 from model import CLASSES, new_model
@@ -73,7 +72,7 @@ def _step_curves(run: Run) -> Callable[[], object]:
     def one_epoch() -> None:
         first = next(epochs) * steps
         for step in Hooks(curve_every=CURVE_EVERY).curve_steps(first, first + steps):
-            curve.add(step, running.snapshot())
+            curve.add(step, running.reader_of_now())
         curve.write()
 
     return one_epoch

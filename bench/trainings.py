@@ -1,5 +1,6 @@
 """Full trainings, each done once in a session however many rows ask for it, and kept as a run."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.evaluate import evaluate
-from loops.history import EpochRecord, Hooks
+from loops.files import CHECKPOINTS
+from loops.history import EpochRecord
 from loops.parity.differences import differences, training_state
 from loops.run.context import Training
 from loops.run.experiment import Outcome, run_experiment
@@ -37,21 +39,24 @@ class Trainings:
         self._data, self._device, self._runs, self._announce = data, device, runs, announce
         self._trained: dict[str, Outcome] = {}
 
-    def by(self, loop: str) -> Outcome:
+    def by(self, loop: str, after_epoch: Callable[[], object] = lambda: None) -> Outcome:
         """Train by `loop` into the runs folder, or return the training that was already done."""
         if loop not in self._trained:
-            self._trained[loop] = self._train(loop)
+            self._trained[loop] = self._train(loop, after_epoch)
         return self._trained[loop]
 
-    def _train(self, loop: str) -> Outcome:
+    def _train(self, loop: str, after_epoch: Callable[[], object]) -> Outcome:
         def on_epoch(record: EpochRecord) -> None:
             progress = f"epoch {record.epoch + 1}/{self.config.epochs}"
             self._announce(
                 f"{loop} {progress}  {format_metrics(record.metrics)}  {record.train_seconds:.1f} s"
             )
+            after_epoch()
 
         training = Training(loop, self.config, self._data, self._device)
-        return run_experiment(training, self._runs, Hooks(on_epoch=on_epoch))
+        outcome = run_experiment(training, self._runs, on_epoch=on_epoch)
+        shutil.rmtree(outcome.folder / CHECKPOINTS)  # nobody goes on with it
+        return outcome
 
 
 def drift(data: FashionMnist, config: TrainConfig, place: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from loops.errors import UserError
 
-CONFIG, RESULT, LOCK = "config.json", "result.json", "lock"  # in a run's folder
+CONFIG, RESULT, LOCK, CHECKPOINTS = "config.json", "result.json", "lock", "checkpoints"  # in a run's folder
 
 
 class FileError(UserError):

@@ -95,7 +95,7 @@ class _Logs:
     def read(self) -> Metrics:
         return self.logs
 
-    def snapshot(self) -> ReadMetrics:
+    def reader_of_now(self) -> ReadMetrics:
         return self.read
 
 

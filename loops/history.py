@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Metrics = Mapping[str, float]
+CURVE_EVERY = 20  # steps between points of the curves by step
 ReadMetrics = Callable[[], Metrics]  # reading waits for the device
 OnStep = Callable[[int, ReadMetrics], object]
 
@@ -68,8 +69,15 @@ class Running(Protocol):
     def read(self) -> Metrics:
         """The values now; waits for the device."""
 
-    def snapshot(self) -> ReadMetrics:
+    def reader_of_now(self) -> ReadMetrics:
         """A function that reads the values of this moment later; does not wait."""
+
+
+class Readers(Protocol):
+    """The loss and accuracy of the epoch after each of some steps."""
+
+    def reader(self, index: int) -> ReadMetrics:
+        """A function that reads the values after the step of this index, from 0."""
 
 
 def ignore(*_: object) -> None:
@@ -99,8 +107,15 @@ class Hooks:
     def after_step(self, step: int, running: Running) -> None:
         """Report one step."""
         for point in self.curve_steps(step - 1, step):
-            self.on_curve(point, running.snapshot())
+            self.on_curve(point, running.reader_of_now())
         self.on_step(step, running.read)
+
+    def after_steps(self, last: int, count: int, running: Running, each: "Readers") -> None:
+        """Report `count` steps that ran in one call and ended with step `last`; `each` knows the metrics."""
+        before = last - count
+        for point in self.curve_steps(before, last):
+            self.on_curve(point, each.reader(point - before - 1))
+        self.on_step(last, running.read)
 
     def curve_steps(self, before: int, last: int) -> range:
         """The steps after `before`, up to `last`, that belong to the curve."""

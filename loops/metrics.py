@@ -12,7 +12,7 @@ from loops.history import Metrics, ReadMetrics
 
 
 class Sums(NamedTuple):
-    """The epoch's sums after each of some steps, float32 of shape (steps,)."""
+    """The epoch's sums after each of some steps, float32 of shape (steps,); of one moment, scalars."""
 
     losses: Any
     hits: Any
@@ -55,8 +55,9 @@ class RunningMetrics:
         self._count_finite()
 
     def sums_after(self, losses: npt.NDArray[Any], hits: npt.NDArray[Any], images: int) -> Sums:
-        """What the sums will be after each of some steps of `images` each, given each step's own, (steps,).
+        """What the sums will be after each of some steps of `images` each.
 
+        `losses` holds the loss of each step summed over its images, `hits` its right guesses, both (steps,).
         Losses are added one by one in float32, as `add` does, so that it does not matter how many
         steps one call runs.
         """
@@ -85,7 +86,7 @@ class RunningMetrics:
         """The sums as tensors, each a scalar: a copy on the device that later steps do not change."""
         return Sums(*map(tf.identity, (self.loss.total, self.accuracy.total, self.loss.count)))
 
-    def snapshot(self) -> ReadMetrics:
+    def reader_of_now(self) -> ReadMetrics:
         """A function that reads the values of this moment later; does not wait for the device."""
         sums = self.now()
         return lambda: _means(*sums)

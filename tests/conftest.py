@@ -1,5 +1,6 @@
 """Small data and small configs for all tests; TensorFlow on the CPU, quiet."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -35,6 +36,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if COUNTS:
         terminalreporter.section("faults")
         terminalreporter.write_line(", ".join(f"{name}: {number}" for name, number in COUNTS.items()))
+
+
+@pytest.fixture
+def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where TensorBoard is not installed."""
+    for name in [name for name in sys.modules if name.startswith("tensorboard.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,13 @@ class Saved:
         """Where it was measured: processor, versions, settings and load."""
         facts = self.facts
         gpu = f", {facts['gpu']}" if facts["gpu"] else ""
+        quota = f" (by quota {facts['cpu_quota']:g})" if facts.get("cpu_quota") else ""
+        variables = "".join(f", {name}={value}" for name, value in facts.get("variables", {}).items())
         return (
-            f"{facts['cpu']}{gpu}, {facts['cores']} cores, "
+            f"{facts['cpu']}{gpu}, {facts['cores']} cores{quota}, "
             f"TensorFlow {facts['tensorflow']}, Keras {facts['keras']}, "
-            f"oneDNN {'on' if facts['onednn'] else 'off'}, load {facts['load_at_start']:.1f} at the start"
+            f"oneDNN {'on' if facts['onednn'] else 'off'}{variables}, "
+            f"load {facts['load_at_start']:.1f} at the start"
         )
 
     def noise(self) -> list[str]:

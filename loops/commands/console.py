@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from loops.config import TrainConfig
 from loops.data import CLASS_NAMES
 from loops.evaluate import Evaluation
-from loops.history import EpochRecord, History, Hooks, Metrics
+from loops.history import EpochRecord, History, Hooks, Metrics, ReadMetrics
 
 REFRESH_SECONDS = 0.25  # reading the metrics waits for the device, so not at every step
 
@@ -31,7 +30,7 @@ class EpochBars:
         self._first_done = 0
         self._since = time.monotonic()  # an epoch's clock starts before its first call, which may compile
 
-    def on_step(self, step: int, read_metrics: Callable[[], Metrics]) -> None:
+    def on_step(self, step: int, read_metrics: ReadMetrics) -> None:
         """Advance the bar; `step` counts from 1 over the whole training."""
         epoch, done = divmod(step - 1, self._steps_per_epoch)
         now = time.perf_counter()

@@ -17,6 +17,7 @@ from loops.commands.options import (
     seed,
 )
 from loops.config import TrainConfig
+from loops.history import CURVE_EVERY
 
 if TYPE_CHECKING:
     from loops.run.context import Training
@@ -46,7 +47,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     for option, unit, text in (
         ("--checkpoint-every", "STEPS", "steps from one checkpoint to the next (default: an epoch)"),
-        ("--curve-every", "STEPS", "steps between points of TensorBoard's curves by step (default: 20)"),
+        (
+            "--curve-every",
+            "STEPS",
+            f"steps between points of the curves by step (default: {CURVE_EVERY})",
+        ),
         (
             "--pages-every",
             "EPOCHS",
@@ -65,11 +70,11 @@ def run(options: argparse.Namespace) -> int:
         loops = ("fast",)
     config, resume = TrainConfig(**given_settings(options)), None
     if getattr(options, "resume", None):
-        from loops.run import settings
+        from loops.run import resume as resuming
 
-        resume = settings.find(options.runs, options.resume)
-        loops, config = settings.of_run(resume, loops[0], given_settings(options))
-        if settings.is_done(resume):
+        resume = resuming.find(options.runs, options.resume)
+        loops, config = resuming.settings_of(resume, loops[0], given_settings(options))
+        if resuming.is_done(resume):
             print(f"{resume}: this run is done; result.json holds its scores")
             return 0
     images, where = prepare(options)
@@ -87,24 +92,24 @@ def _warn_of_a_large_batch(batch_size: int, count: int) -> None:
 
 
 def _train_all(trainings: "Sequence[Training]", options: argparse.Namespace, resume: Path | None) -> int:
-    from loops.run.experiment import CURVE_EVERY, RunOptions
+    from loops.run.experiment import RunOptions
 
-    kept = RunOptions(
+    run_options = RunOptions(
         resume=resume,
         checkpoint_every=options.checkpoint_every,
-        curve_every=options.curve_every or CURVE_EVERY,
+        curve_every=options.curve_every,
         pages_every=options.pages_every,
         profile=options.profile,
         stop=options.stop,
     )
     outcomes = [
-        _train_one(training, options.runs, kept, summary=number == 0)
+        _train_one(training, options.runs, run_options, summary=number == 0)
         for number, training in enumerate(trainings)
     ]
     return _judge(trainings, outcomes) if len(outcomes) > 1 else 0
 
 
-def _train_one(training: "Training", runs: Path, kept: "RunOptions", *, summary: bool) -> "Outcome":
+def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, summary: bool) -> "Outcome":
     from dataclasses import replace
 
     from loops.commands.console import EpochBars, format_confusion, format_scores
@@ -116,7 +121,8 @@ def _train_one(training: "Training", runs: Path, kept: "RunOptions", *, summary:
         _print_heading(training)
 
     with EpochBars(training.config, training.steps_per_epoch) as bars:
-        outcome = run_experiment(training, runs, bars.hooks, replace(kept, on_model=introduce))
+        own = replace(run_options, on_model=introduce)
+        outcome = run_experiment(training, runs, on_step=bars.on_step, on_epoch=bars.on_epoch, options=own)
     print(f"\n{format_scores(outcome.history, outcome.evaluation)}")
     print(f"\nconfusion matrix\n{format_confusion(outcome.evaluation.confusion)}")
     print(f"\nsaved in {outcome.folder}")
@@ -139,7 +145,7 @@ def _print_heading(training: "Training") -> None:
 def _compile_note() -> str:
     from loops.fast.compiled import step
 
-    return "" if step.is_kept() else " (compiles for some 15 s, once a checkout)"
+    return "" if step.is_compiled() else " (compiles for some 15 s, once a checkout)"
 
 
 def _judge(trainings: "Sequence[Training]", outcomes: "Sequence[Outcome]") -> int:
@@ -154,5 +160,5 @@ def _judge(trainings: "Sequence[Training]", outcomes: "Sequence[Outcome]") -> in
     names = " against ".join(training.loop for training in trainings)
     print(f"\nverdict, {names}: {verdict.worded(device.name)}")
     by_epoch = tuple({r.epoch: r.metrics for r in outcome.history.epochs} for outcome in outcomes)
-    write_difference(outcomes[-1].folder, by_epoch, tuple(outcome.curve.points for outcome in outcomes))
+    write_difference(outcomes[-1].folder, by_epoch, tuple(outcome.points for outcome in outcomes))
     return 1 if not verdict.identical and device.kind == "cpu" else 0

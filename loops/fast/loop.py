@@ -54,12 +54,12 @@ def train(
             count = steps_in_call(done, full, hooks.next_stop(step), step)
             sums = run_steps(order, tf.constant(done), tf.constant(count))
             step += count
-            _report(hooks, step, count, running, sums)
+            hooks.after_steps(step, count, running, sums)
             if step % steps:
                 position = Position(step, at.epochs, time.perf_counter() - started)
                 started += hooks.keep_off_the_clock(position)
         if steps > full:
-            _report(hooks, (epoch + 1) * steps, 1, running, run_rest(order))
+            hooks.after_steps((epoch + 1) * steps, 1, running, run_rest(order))
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
         record = EpochRecord(epoch, {**metrics, **validate(test_step, test_batches, running)}, train_seconds)
@@ -67,14 +67,6 @@ def train(
         at = Position((epoch + 1) * steps, (*at.epochs, record))
         hooks.keep(at)
     return History(at.epochs, optimizer)
-
-
-def _report(hooks: Hooks, step: int, count: int, running: RunningMetrics, sums: Sums) -> None:
-    """Report a call of `count` steps that ended after `step`."""
-    before = step - count
-    for point in hooks.curve_steps(before, step):
-        hooks.on_curve(point, sums.reader(point - before - 1))
-    hooks.on_step(step, running.read)
 
 
 def steps_in_call(done: int, full: int, stop: int | None, step: int) -> int:

@@ -25,7 +25,7 @@ class Rung:
     ulps: int = 0
     fused_adam: bool = False
     static_shapes: bool = False  # a size known to the graph, whose divisions then round otherwise
-    compiled: bool = False  # by loops/compiled, for a CPU, which does not call `forward`
+    compiled: bool = False  # by loops/fast/compiled, for a CPU, which does not call `forward`
 
 
 def by_layers(model: tf.keras.Model, images: tf.Tensor) -> tf.Tensor:

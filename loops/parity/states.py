@@ -51,6 +51,7 @@ class Follower:
 
     def __init__(self) -> None:
         self.states: list[State] = []
+        self._live: Live | None = None  # until the loop begins
 
     @property
     def hooks(self) -> Hooks:
@@ -63,6 +64,7 @@ class Follower:
     def _keep(self, position: Position) -> None:
         """After an epoch's last step the metrics are those of validation."""
         live = self._live
+        assert live
         self.states.append(snapshot(live.model, live.optimizer, {}, metrics=live.metrics))
 
 

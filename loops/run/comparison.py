@@ -7,6 +7,7 @@ from typing import Any
 from loops.data import CLASS_NAMES
 from loops.errors import UserError
 from loops.files import CONFIG, RESULT, read_json
+from loops.run.environment import different, word
 
 SCORES = ("test_accuracy", "test_loss", "f1_micro", "f1_macro")
 Result = Mapping[str, Any]
@@ -48,7 +49,8 @@ def _finished(folder: Path) -> Result:
 
 
 def _settings(title: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    odd = [(f"  {key}", str(a.get(key)), str(b.get(key))) for key in {**a, **b} if a.get(key) != b.get(key)]
+    facts = [key for key in {**a, **b} if key != "variables"]  # whose rows are by their own names
+    odd = [(f"  {key}", *(word(key, each) for each in pair)) for key, pair in different(a, b, facts).items()]
     return f"{title}: the same" if not odd else f"{title} differs\n" + _aligned(odd)
 
 

@@ -2,15 +2,21 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
+
+import tensorflow as tf
 
 from loops import fit, tape
+from loops.config import TrainConfig
+from loops.data import FashionMnist
 from loops.errors import Stopped
 from loops.evaluate import Evaluation, evaluate
 from loops.fast import loop as fast
-from loops.history import NO_HOOKS, History, Hooks, ignore
+from loops.files import CHECKPOINTS
+from loops.history import CURVE_EVERY, NO_HOOKS, History, Hooks, Metrics, OnEpoch, OnStep, ignore
 from loops.run import checkpoint
 from loops.run.checkpoint import Checkpoint
 from loops.run.context import Resumptions, Run, Training
@@ -18,17 +24,24 @@ from loops.run.environment import describe
 from loops.run.failures import TrainingError, explained, marked_as_failed
 from loops.run.folder import RunFolder, create
 from loops.run.result import describe_result
-from loops.run.resume import resumption
-from loops.run.saver import FOLDER, Saver
-from loops.run.settings import is_done
+from loops.run.resume import is_done
+from loops.run.resumption import resumption
+from loops.run.saver import Saver
 from loops.run.showing import Showing, events_of
 from loops.run.signals import StopRequest
-from loops.tensorboard.curves import Curve
 from model import FashionCNN, new_model
 
-Train = Callable[..., History]
+
+class Train(Protocol):
+    """The one signature of all loops."""
+
+    def __call__(
+        self, model: tf.keras.Model, data: FashionMnist, config: TrainConfig, hooks: Hooks = NO_HOOKS
+    ) -> History:
+        """Train `model` in place."""
+
+
 LOOPS: Mapping[str, Train] = MappingProxyType({"fit": fit.train, "tape": tape.train, "fast": fast.train})
-CURVE_EVERY = 20  # steps
 
 
 @dataclass(frozen=True)
@@ -36,14 +49,15 @@ class RunOptions:
     """How a training is kept and shown, none of which changes its weights.
 
     `resume` is the run to go on with, `checkpoint_every` the steps between checkpoints (None: an epoch),
-    `curve_every` those between points of the curves by step, `pages_every` the epochs between
+    `curve_every` those between points of the curves by step (None: CURVE_EVERY, or as the run that is gone
+    on with has it), `pages_every` the epochs between
     TensorBoard's heavy pages (None: after the last alone). `stop` hears of signals; `on_model` gets the
     fresh model before it is trained.
     """
 
     resume: Path | None = None
     checkpoint_every: int | None = None
-    curve_every: int | None = CURVE_EVERY
+    curve_every: int | None = None
     pages_every: int | None = None
     profile: bool = False
     stop: StopRequest | None = None
@@ -55,21 +69,24 @@ DEFAULT_OPTIONS = RunOptions()
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished training: the model as trained, its history, test scores, run folder and curve by step."""
+    """A finished training: model, history, test scores, run folder, and the points of its curve by step."""
 
     model: FashionCNN
     history: History
     evaluation: Evaluation
     folder: Path
-    curve: Curve
+    points: Mapping[int, Metrics]
 
 
 def run_experiment(
-    training: Training, runs: Path, hooks: Hooks = NO_HOOKS, options: RunOptions = DEFAULT_OPTIONS
+    training: Training,
+    runs: Path,
+    *,
+    on_step: OnStep = ignore,
+    on_epoch: OnEpoch = ignore,
+    options: RunOptions = DEFAULT_OPTIONS,
 ) -> Outcome:
     """Train a fresh model, or go on with a run, evaluate it, and save everything in a folder of `runs`.
-
-    Of `hooks`, `on_step` and `on_epoch` are called; the others belong to the run itself.
 
     Raises:
         TrainingError: the loss is NaN or infinite, or the device's memory is not enough.
@@ -79,17 +96,33 @@ def run_experiment(
     stop = options.stop or StopRequest()
     if stop.number is not None:
         raise Stopped(stop.number, f"stopped before {training.loop} was trained")
-    with RunFolder(options.resume) if options.resume else create(runs, training.settings) as folder:
-        run, saver = _prepare(training, folder.path, options, stop)
-        with events_of(run) as log:
-            showing = Showing(run, log, options.pages_every)
-            with marked_as_failed(run, folder):
-                model, history, evaluation = _train(run, hooks, options, saver, showing, stop)
-                result = describe_result(run, model, history, evaluation)
-                folder.save(result)
-            showing.result(result, model, evaluation)
-    checkpoint.keep_last(folder.path / FOLDER, 1)  # the others are of no use any more
-    return Outcome(model, history, evaluation, folder.path, showing.curve)
+    try:
+        with RunFolder(options.resume) if options.resume else create(runs, training.settings) as folder:
+            outcome = _run(training, folder, on_step, on_epoch, options, stop)
+    finally:
+        stop.polite = False
+    checkpoint.keep_last(outcome.folder / CHECKPOINTS, 1)  # the others are of no use any more
+    return outcome
+
+
+def _run(
+    training: Training,
+    folder: RunFolder,
+    on_step: OnStep,
+    on_epoch: OnEpoch,
+    options: RunOptions,
+    stop: StopRequest,
+) -> Outcome:
+    run, saver = _prepare(training, folder.path, options, stop)
+    with events_of(run) as log:
+        showing = Showing(run, log, options.pages_every)
+        with marked_as_failed(run, folder):
+            hooks = Hooks(on_step=on_step, on_epoch=on_epoch)
+            model, history, evaluation = _train(run, hooks, options, saver, showing, stop)
+            result = describe_result(run, model, history, evaluation)
+            folder.save(result)
+        showing.result(result, model, evaluation)
+    return Outcome(model, history, evaluation, folder.path, showing.curve.points)
 
 
 def _prepare(training: Training, folder: Path, options: RunOptions, stop: StopRequest) -> tuple[Run, Saver]:
@@ -113,20 +146,17 @@ def _train(
     model = new_model(training.config.seed)
     options.on_model(model)
     with explained(run), showing.started(model, saver.start, hooks, profile=options.profile) as shown:
-        own = Hooks(
+        own = replace(
+            shown,
             start=saver.start,
             begin=saver.begin,
-            on_step=shown.on_step,
-            on_epoch=shown.on_epoch,
             on_curve=showing.curve.add,
-            curve_every=options.curve_every,
+            curve_every=options.curve_every or showing.curve.spacing() or CURVE_EVERY,
             next_stop=saver.next_stop,
             keep=functools.partial(saver.keep, before_save=showing.secure),
         )
-        try:
-            history = LOOPS[training.loop](model, training.data, training.config, own)
-        finally:
-            stop.polite = False  # from here on a signal ends the process where it is; all steps are saved
+        history = LOOPS[training.loop](model, training.data, training.config, own)
+        stop.polite = False  # from here on a signal ends the process where it is; all steps are saved
         if stop.number is not None:
             raise Stopped(stop.number, f"stopped after the last step; go on with: {run.resume_command}")
         return model, history, evaluate(model, training.data.test)

@@ -4,13 +4,12 @@ import signal
 from collections.abc import Callable
 
 from loops.errors import Stopped
+from loops.files import CHECKPOINTS
 from loops.history import Live, Position, ignore
 from loops.run import checkpoint
 from loops.run.checkpoint import Checkpoint, CheckpointError
 from loops.run.context import Run
 from loops.run.signals import StopRequest
-
-FOLDER = "checkpoints"  # in a run's folder
 
 
 class Saver:
@@ -33,12 +32,13 @@ class Saver:
             _refuse_another(begin_at, run)
         self.start = begin_at.position if begin_at else Position()
         self._run, self._begin_at, self._stop = run, begin_at, stop or StopRequest()
+        self._live: Live | None = None  # until the loop begins
         self._every, self._last = every or run.training.steps_per_epoch, run.training.steps
 
     def begin(self, live: Live) -> None:
         """Restore the checkpoint to go on from."""
         self._live = live
-        folder = self._run.folder / FOLDER
+        folder = self._run.folder / CHECKPOINTS
         if self._begin_at:
             checkpoint.restore(self._begin_at, live)
             checkpoint.set_aside_later(folder, self.start.step)
@@ -56,9 +56,10 @@ class Saver:
         """
         stopping = self._stop.number
         if position.step % self._every == 0 or position.step == self._last or stopping is not None:
+            assert self._live
             self._live.check()
             before_save()
-            checkpoint.save(self._run.folder / FOLDER, self._live, position, self._run)
+            checkpoint.save(self._run.folder / CHECKPOINTS, self._live, position, self._run)
         if stopping is not None:
             name = signal.Signals(stopping).name
             raise Stopped(

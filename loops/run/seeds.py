@@ -10,7 +10,7 @@ import numpy as np
 
 from loops.data import CLASS_NAMES
 from loops.files import write_whole
-from loops.parity.equivalence import tost
+from loops.parity.accuracy_margin import tost
 from loops.run.comparison import class_f1
 from loops.run.experiment import LOOPS
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import tensorflow as tf
+
 from loops.errors import NotFiniteError
 from loops.evaluate import Evaluation, evaluate
 from loops.files import FileError
@@ -50,10 +52,11 @@ class Showing:
         try:
             yield replace(hooks, on_epoch=on_epoch, on_step=profiled.on_step if profiled else hooks.on_step)
         finally:
+            # Neither a full disk nor a device that failed must hide why the training ended
+            with contextlib.suppress(FileError, tf.errors.OpError):
+                self.curve.write()
             if profiled:
                 profiled.stop()
-            with contextlib.suppress(FileError):  # a full disk must not hide why the training ended
-                self.curve.write()
 
     def secure(self) -> None:
         """Bring all curves to the disk, since what a checkpoint has behind it is not trained again."""

@@ -23,11 +23,15 @@ class Curve:
         self._unread: list[tuple[int, ReadMetrics]] = []
         self._written_at = time.monotonic()
 
+    def spacing(self) -> int | None:
+        """Steps between the points that an earlier process of this run wrote; None where it wrote none."""
+        return min(self._log.steps(PART, f"{PREFIX}loss"), default=None)
+
     def add(self, step: int, read: ReadMetrics) -> None:
         """Take a point, to be read later: the means of the epoch so far after global step `step`."""
-        self._unread.append((step, read))
         if time.monotonic() - self._written_at > WRITE_SECONDS:
-            self.write()
+            self.write()  # before the new point, which the device may not have computed yet
+        self._unread.append((step, read))
 
     def write(self) -> None:
         """Read and write all points that wait, and bring them to the disk."""

@@ -48,6 +48,10 @@ class EventLog:
         """The run's name."""
         return self._folder.name
 
+    def steps(self, part: str, tag: str) -> list[int]:
+        """The steps of the points of one curve that are written."""
+        return [step for own_part, own_tag, step in self._written if (own_part, own_tag) == (part, tag)]
+
     def log_epoch(self, record: EpochRecord) -> None:
         """Write an epoch's scalars as Keras's TensorBoard callback does, and its pace.
 
@@ -76,16 +80,17 @@ class EventLog:
 
     def scalars(self, part: str, values: Mapping[str, float], step: int) -> None:
         """Write one point of several curves as one event, a quarter of the time of an event each."""
-        from tensorboard.plugins.scalar import summary_v2  # noqa: PLC0415 (needs TensorBoard)
-
         fresh = {tag: value for tag, value in values.items() if (part, tag, step) not in self._written}
         if not self._writers or not fresh:
             return
+        from tensorboard.plugins.scalar import summary_v2  # noqa: PLC0415 (needs TensorBoard)
+
         self._written.update((part, tag, step) for tag in fresh)
-        # Encoded messages of one kind, one after the other, are one message with the values of all
-        protos = [summary_v2.scalar_pb(tag, value).SerializeToString() for tag, value in fresh.items()]
+        first, *others = (summary_v2.scalar_pb(tag, value) for tag, value in fresh.items())
+        for other in others:
+            first.MergeFrom(other)
         with writing(self._folder), self._writers[part].as_default(step=step):
-            tf.summary.experimental.write_raw_pb(b"".join(protos), step)
+            tf.summary.experimental.write_raw_pb(first.SerializeToString(), step)
 
     def raw(self, part: str, tag: str, proto: Any, step: int = 0) -> None:
         """Write a plugin's own summary."""

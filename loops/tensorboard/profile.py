@@ -1,12 +1,11 @@
 """A profile of some steps after the first ones, for TensorBoard's Profile tab (extra `profile`)."""
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
-from loops.history import Metrics, OnStep
+from loops.history import OnStep, ReadMetrics
 
 FIRST, LAST = 10, 20  # steps done when it starts and stops: after tracing and warming up
 
@@ -22,7 +21,7 @@ class Profile:
         self._running = self._done = False
         self._marks = contextlib.ExitStack()
 
-    def on_step(self, step: int, read_metrics: Callable[[], Metrics]) -> None:
+    def on_step(self, step: int, read_metrics: ReadMetrics) -> None:
         """Start or stop the profiler, then pass the step on."""
         done = step - self._start
         self._marks.close()

@@ -54,4 +54,4 @@ def test_gpu_is_measured_by_the_same_command_and_its_file_is_read(monkeypatch: p
     monkeypatch.setattr(subprocess, "run", run)
     assert gpu_process.measure_gpu(["bench", "-k", "x"], {}) == (3, {"benchmarks": []})
     assert gpu_process.measure_gpu(["bench"], {}) == (3, {})
-    assert "bench -k x --device gpu --no-board" in " ".join(commands[0])
+    assert "bench -k x --device gpu --no-figures" in " ".join(commands[0])

@@ -147,6 +147,30 @@ def test_compiled_step_trains_where_its_cache_cannot_be_written(
     trained(fast.train, small, CONFIG, rung=COMPILED)
 
 
+def test_error_that_is_not_about_the_cache_is_not_hidden(
+    small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    step.compiled.cache_clear()
+    monkeypatch.setattr(step.compiled()._cache, "load_overload", lambda *_: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(step.compiled()._cache, "save_overload", broken)  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match="Input/output error"):
+        trained(fast.train, small, CONFIG, rung=COMPILED)
+
+
+def test_compiled_step_knows_whether_it_is_on_the_disk(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step.compiled.cache_clear()
+    trained(fast.train, small, CONFIG, rung=COMPILED)
+    assert step.is_compiled()
+    cache = step.compiled()._cache._cache_file  # type: ignore[attr-defined]
+    monkeypatch.setattr(cache, "_index_path", str(tmp_path / "none.nbi"))
+    assert not step.is_compiled()
+
+
 def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     small: FashionMnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:

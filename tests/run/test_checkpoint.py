@@ -23,15 +23,15 @@ from loops import files
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
 from loops.errors import Stopped
-from loops.files import FileError, FolderLock, write_json
+from loops.files import CHECKPOINTS, FileError, FolderLock, write_json
 from loops.history import Hooks, Live, Position
 from loops.run import checkpoint, environment, experiment
 from loops.run.checkpoint import CheckpointError
 from loops.run.context import Run, Training
 from loops.run.experiment import LOOPS, Outcome, RunOptions, run_experiment
 from loops.run.failures import TrainingError
-from loops.run.saver import FOLDER
 from loops.run.signals import StopRequest
+from model import new_model
 from tests.conftest import CPU
 from tests.run.test_folder import read_scalars
 
@@ -42,7 +42,8 @@ def train(
     loop: str, data: FashionMnist, runs: Path, options: RunOptions, config: TrainConfig = CONFIG, **hooks: Any
 ) -> Outcome:
     training = Training(loop, config, data, CPU)
-    return run_experiment(training, runs, Hooks(**hooks), replace(options, curve_every=2))
+    options = replace(options, curve_every=options.curve_every or 2)
+    return run_experiment(training, runs, **hooks, options=options)
 
 
 def some_run(folder: Path) -> Run:
@@ -113,7 +114,7 @@ def test_default_is_a_checkpoint_an_epoch_and_a_finished_run_keeps_one(
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / FOLDER).iterdir())
+    return sorted(path.name for path in (folder / CHECKPOINTS).iterdir())
 
 
 def test_killed_between_checkpoint_and_curve_leaves_no_gap_and_no_double_point(
@@ -139,7 +140,7 @@ def saved(small: FashionMnist, tmp_path_factory: pytest.TempPathFactory) -> Path
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_flipped_byte_anywhere_in_a_checkpoint_is_detected(data: st.DataObject, saved: Path) -> None:
-    folder = saved / FOLDER / "step-0000000004"
+    folder = saved / CHECKPOINTS / "step-0000000004"
     path = data.draw(st.sampled_from(sorted(folder.iterdir())))
     raw = path.read_bytes()
     position = data.draw(st.integers(0, len(raw) - 1))
@@ -149,7 +150,7 @@ def test_flipped_byte_anywhere_in_a_checkpoint_is_detected(data: st.DataObject, 
         with pytest.raises(CheckpointError):
             checkpoint.verify(folder)
         warnings: list[str] = []
-        found = checkpoint.latest(saved / FOLDER, warnings.append)
+        found = checkpoint.latest(saved / CHECKPOINTS, warnings.append)
         assert found
         assert found.position.step == 3
         assert len(warnings) == 1
@@ -165,7 +166,7 @@ def test_file_that_is_missing_or_short_is_detected(
     name: str, damage: str, saved: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "step-0000000004"
-    shutil.copytree(saved / FOLDER / folder.name, folder)
+    shutil.copytree(saved / CHECKPOINTS / folder.name, folder)
     path, raw = folder / name, (folder / name).read_bytes()
     path.unlink()
     if damage != "missing":
@@ -184,7 +185,7 @@ def test_damaged_last_checkpoint_is_passed_over_with_a_warning_and_the_bits_are_
 ) -> None:
     whole = whole_run("tape")
     folder = stopped_run("tape", small, tmp_path / "parts", after=4, every=3)
-    (folder / FOLDER / "step-0000000004" / "state.index").write_bytes(b"garbage")
+    (folder / CHECKPOINTS / "step-0000000004" / "state.index").write_bytes(b"garbage")
     resumed = train("tape", small, tmp_path / "parts", RunOptions(resume=folder))
     assert "warning: " in capsys.readouterr().err
     assert result_of(resumed.folder)["resumed"][0]["step"] == 3
@@ -195,7 +196,7 @@ def test_no_intact_checkpoint_is_refused_and_never_a_silent_restart(
     small: FashionMnist, tmp_path: Path
 ) -> None:
     folder = stopped_run("tape", small, tmp_path, after=4, every=3)
-    for path in folder.glob(f"{FOLDER}/*/manifest.json"):
+    for path in folder.glob(f"{CHECKPOINTS}/*/manifest.json"):
         path.write_text("{}")
     with pytest.raises(CheckpointError, match="no checkpoint is intact"):
         train("tape", small, tmp_path, RunOptions(resume=folder))
@@ -260,8 +261,8 @@ def test_loss_that_stops_being_a_number_names_the_same_step_in_every_loop(
         assert result_of(folder)["status"] == "failed"
         step = int(messages[-1].split()[-1])
         assert names(folder)[-1] == f"step-{step - 1:010}"  # the last good one
-        assert checkpoint.latest(folder / FOLDER, pytest.fail)
-        saved = tf.train.load_checkpoint(str(folder / FOLDER / names(folder)[-1] / "state"))
+        assert checkpoint.latest(folder / CHECKPOINTS, pytest.fail)
+        saved = tf.train.load_checkpoint(str(folder / CHECKPOINTS / names(folder)[-1] / "state"))
         values = [saved.get_tensor(name) for name in saved.get_variable_to_shape_map() if "VALUE" in name]
         assert all(np.isfinite(value).all() for value in values)
     assert messages[0] == messages[1] == messages[2]
@@ -290,7 +291,7 @@ def test_full_disk_keeps_what_was_there_and_says_how_much_is_needed(
 
     variable = tf.Variable([1.0, 2.0])
     live = Live(tf.keras.Sequential(), tf.keras.optimizers.SGD(), (variable,))
-    folder = tmp_path / "run" / FOLDER
+    folder = tmp_path / "run" / CHECKPOINTS
     checkpoint.save(folder, live, Position(1), some_run(folder))
     write_json(tmp_path / "result.json", {"a": 1})
     monkeypatch.setattr(os, "fsync", full)
@@ -340,13 +341,56 @@ def test_folder_belongs_to_one_process_until_that_ends_however_it_ends(tmp_path:
 
 
 def test_training_goes_on_without_tensorboard(
-    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: FashionMnist, tmp_path: Path, without_tensorboard: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
     outcome = train("tape", small, tmp_path, RunOptions())
     assert "TensorBoard is not installed" in capsys.readouterr().err
     assert result_of(outcome.folder)["status"] == "done"
     assert not (outcome.folder / "train").exists()
+
+
+def test_curves_are_on_the_disk_before_the_checkpoint_that_has_them_behind_it(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, seen = checkpoint.save, []
+
+    def look_and_save(folder: Path, live: Live, position: Position, run: Run) -> Path:
+        seen.append((position.step, [step for step, _ in read_scalars(run.folder / "train")["batch_loss"]]))
+        return save(folder, live, position, run)
+
+    monkeypatch.setattr(checkpoint, "save", look_and_save)
+    train("tape", small, tmp_path, RunOptions(checkpoint_every=3))
+    assert seen == [(3, [2]), (6, [2, 4, 6]), (9, [2, 4, 6, 8]), (10, [2, 4, 6, 8, 10])]
+
+
+def test_resumed_run_keeps_the_spacing_of_its_curve(small: FashionMnist, tmp_path: Path) -> None:
+    folder = stopped_run("tape", small, tmp_path, after=4)
+    run_experiment(Training("tape", CONFIG, small, CPU), tmp_path, options=RunOptions(resume=folder))
+    assert [step for step, _ in read_scalars(folder / "train")["batch_loss"]] == [2, 4, 6, 8, 10]
+
+
+def test_signal_while_a_failure_is_saved_does_not_hide_its_cause(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_whole = files.write_whole
+
+    def interrupted(path: Path, content: bytes) -> None:
+        if path.name == "result.json":
+            os.kill(os.getpid(), signal.SIGINT)
+        write_whole(path, content)
+
+    def failing(model: object, data: object, config: object, hooks: Hooks) -> None:
+        model = new_model(0)
+        hooks.begin(Live(model, tf.keras.optimizers.SGD(), ()))
+        raise TrainingError("the cause")
+
+    monkeypatch.setattr(files, "write_whole", interrupted)
+    monkeypatch.setattr(experiment, "LOOPS", {"tape": failing})
+    with StopRequest() as stop, pytest.raises(TrainingError, match="the cause"):
+        train("tape", small, tmp_path, RunOptions(stop=stop))
+    (folder,) = tmp_path.iterdir()
+    assert result_of(folder)["status"] == "failed"
+    assert result_of(folder)["reason"] == "the cause"
 
 
 def test_restored_values_are_checked_against_the_state_that_was_saved(tmp_path: Path) -> None:
@@ -396,7 +440,7 @@ def test_last_step_is_always_saved_and_a_damaged_later_one_does_not_count(
 ) -> None:
     folder = stopped_run("tape", small, tmp_path, after=7, every=3)
     assert names(folder) == ["step-0000000006", "step-0000000007"]
-    (folder / FOLDER / "step-0000000007" / "state.index").write_bytes(b"")
+    (folder / CHECKPOINTS / "step-0000000007" / "state.index").write_bytes(b"")
     train("tape", small, tmp_path, RunOptions(resume=folder, checkpoint_every=100))
     assert names(folder) == ["damaged-step-0000000007", "step-0000000010"]
 

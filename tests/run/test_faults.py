@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 
 from loops import data
 from loops.data import DataError
+from loops.files import CHECKPOINTS
 from loops.run import checkpoint
-from loops.run.saver import FOLDER
 from tests.fault_counts import count
 
 pytestmark = pytest.mark.faults
@@ -77,7 +77,7 @@ def note_fault(folder: Path, expected: str) -> None:
 
 
 def wait_for_training(runs: Path, process: "subprocess.Popen[str]") -> None:
-    wait_for(runs, f"*/{FOLDER}/*", process)
+    wait_for(runs, f"*/{CHECKPOINTS}/*", process)
 
 
 def wait_for(runs: Path, pattern: str, process: "subprocess.Popen[str]") -> None:
@@ -125,10 +125,10 @@ def test_killed_at_random_moments_it_ends_at_the_same_bits(
         process.kill()
         finish(process)
         folder = the_run(runs)
-        in_save = any(folder.glob(f"{FOLDER}/{checkpoint.PARTIAL}*"))
+        in_save = any(folder.glob(f"{CHECKPOINTS}/{checkpoint.PARTIAL}*"))
         code, errors = resume(loop, runs, folder.name)
         assert code == 0, errors
-        assert not any(folder.glob(f"{FOLDER}/{checkpoint.PARTIAL}*"))
+        assert not any(folder.glob(f"{CHECKPOINTS}/{checkpoint.PARTIAL}*"))
         return in_save, result_of(folder)["weights_sha256"] == expected
 
     with ThreadPoolExecutor(TOGETHER) as pool:
@@ -211,7 +211,7 @@ def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
         earlier = disk / "earlier.json"
         earlier.write_text('{"accuracy": 1}')
         process = start(loop, disk / "runs")
-        wait_for(disk / "runs", f"*/{FOLDER}/{checkpoint.PREFIX}*", process)
+        wait_for(disk / "runs", f"*/{CHECKPOINTS}/{checkpoint.PREFIX}*", process)
         with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
             while True:  # somebody else fills the disk
                 ballast.write(bytes(2**12))
@@ -221,8 +221,8 @@ def test_full_disk_keeps_checkpoint_and_results_and_goes_on_once_there_is_room(
         assert "No space left on device" in errors
         assert "bytes" in errors
         assert "Traceback" not in errors
-        assert not any(folder.glob(f"{FOLDER}/{checkpoint.PARTIAL}*"))
-        assert checkpoint.latest(folder / FOLDER, pytest.fail)
+        assert not any(folder.glob(f"{CHECKPOINTS}/{checkpoint.PARTIAL}*"))
+        assert checkpoint.latest(folder / CHECKPOINTS, pytest.fail)
         assert earlier.read_text() == '{"accuracy": 1}'
         (disk / "ballast").unlink()
         code, errors = resume(loop, disk / "runs", folder.name)
@@ -256,7 +256,7 @@ def test_folder_without_rights_is_refused_before_training(tmp_path: Path) -> Non
 @pytest.fixture
 def saved(whole: dict[str, Whole]) -> Path:
     """The checkpoints of a finished run."""
-    return whole["tape"].folder / FOLDER
+    return whole["tape"].folder / CHECKPOINTS
 
 
 EXAMPLES = settings(

@@ -12,7 +12,7 @@ from loops.fast.rungs import LADDER, Rung
 from loops.history import Hooks, Metrics, ReadMetrics
 from loops.run.context import Training
 from loops.run.experiment import LOOPS, RunOptions, run_experiment
-from loops.tensorboard.curves import write_difference
+from loops.tensorboard.curves import Curve, write_difference
 from model import new_model
 from tests.conftest import CPU
 from tests.run.test_folder import read_scalars
@@ -63,11 +63,39 @@ def test_run_writes_the_points_under_keras_own_tags(loop: str, small: FashionMni
     outcome = run_experiment(training, tmp_path, options=RunOptions(curve_every=EVERY))
     scalars = read_scalars(outcome.folder / "train")
     for name in ("loss", "accuracy"):
-        points = outcome.curve.points.items()
-        assert list(outcome.curve.points) == [5, 10, 15, 20, 25]
+        points = outcome.points.items()
+        assert list(outcome.points) == [5, 10, 15, 20, 25]
         assert scalars[f"batch_{name}"] == [
             (step, float(np.float32(metrics[name]))) for step, metrics in points
         ]
+
+
+class FakeLog:
+    """Counts what is written and flushed."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.flushed = 0
+
+    def scalars(self, part: str, values: Metrics, step: int) -> None:
+        self.steps.append(step)
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+def test_points_of_a_long_epoch_are_written_while_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the newest, which the device may be computing still, is not waited for."""
+    now = [100.0]
+    monkeypatch.setattr("loops.tensorboard.curves.time.monotonic", lambda: now[0])
+    log = FakeLog()
+    curve = Curve(log)  # type: ignore[arg-type]
+    curve.add(5, lambda: {"loss": 1.0})
+    now[0] += 3
+    assert log.steps == []
+    curve.add(10, lambda: pytest.fail("read at once"))
+    assert log.steps == [5]
+    assert log.flushed == 1
 
 
 def test_difference_has_a_point_for_each_step_that_both_have(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """TensorBoard's pages: read back with its own reader, the same for both loops, free of side effects."""
 
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +84,8 @@ def test_pages_of_both_loops_are_the_same_but_for_time(folders: dict[str, Path])
 
 
 def test_logging_or_not_gives_the_same_weights(
-    small: FashionMnist, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    small: FashionMnist, tmp_path: Path, folders: dict[str, Path], without_tensorboard: None
 ) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
     bare = run_experiment(Training("tape", CONFIG, small, CPU), tmp_path).folder
     assert "weights: bit-identical" in compare_runs(bare, folders["tape"])
 

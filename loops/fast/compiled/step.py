@@ -196,7 +196,7 @@ def compiled() -> Callable[..., int]:
         return njit(**OPTIONS)(run)
 
 
-def is_kept() -> bool:
+def is_compiled() -> bool:
     """Whether the compiled step is on the disk already, so that the first call loads it and does not compile.
 
     Numba has no public name for this: its index is searched for this code on this processor.

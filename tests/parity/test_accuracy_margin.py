@@ -2,7 +2,7 @@
 
 import pytest
 
-from loops.parity.equivalence import tost
+from loops.parity.accuracy_margin import tost
 
 
 def test_interval_worked_out_by_hand() -> None:
