@@ -7,10 +7,11 @@ from bench.report.devices import cpu_over_gpu, on_both
 from bench.report.rows import Row, of_kind, place, ratio_of
 from bench.report.saved import Saved, all_rows
 from bench.sweep import BATCH_SIZE, TAPE
+from bench.timing import Ratio
 
 NOT_MEASURED = "Not measured."
 NO_GPU = "Not measured yet: no GPU was available."
-NO_PAIR = "Not measured yet: the plain loop's step was not timed on both a CPU and a GPU."
+NO_PAIR = "Not measured yet: the tape's step was not timed on both a CPU and a GPU."
 
 
 def headlines(files: Sequence[Saved]) -> str:
@@ -48,13 +49,16 @@ def faster(rows: Sequence[Row]) -> str:
     """The ratios to fit() of the plain tape's step and of the fast one's, on a CPU if one was measured."""
     word = verdict_among(rows)
     for step in _cpu_first(_plain_steps(rows)):
+        ratio = ratio_of(step)
         text = (
-            f"{_on_gpu(step)}At batch size {BATCH_SIZE} the plain loop takes {ratio_of(step)} of `fit()`'s "
+            f"{_on_gpu(step)}At batch size {BATCH_SIZE} a step of the tape takes {_times_as_long(ratio)} "
+            f"as a step of `fit()` ({_interval(ratio)}, {word(step)})"
         )
-        text += f"step time ({word(step)})"
         for rung in of_kind(rows, "rung"):
             if rung["chosen"] and rung["batch_size"] == BATCH_SIZE and place(rung) == place(step):
-                text += f"; `tape --fast` takes {ratio_of(rung)} ({word(rung)})"
+                ratio = ratio_of(rung)
+                text += f"; a step of `tape --fast` takes {_times_as_long(ratio)} "
+                text += f"({_interval(ratio)}, {word(rung)})"
         return f"{text}."
     return NOT_MEASURED
 
@@ -65,10 +69,14 @@ def gpu_gain(rows: Sequence[Row]) -> str:
     best = {place(pair["gpu"]): pair for pair in pairs}  # the last one: of one machine if there is one
     if not best:
         return NO_PAIR if any(row["device"] == "gpu" for row in rows) else NO_GPU
-    return " ".join(
-        f"At batch size {BATCH_SIZE} the plain loop's step takes {cpu_over_gpu(**pair)} times as long "
-        f"on the CPU ({pair['cpu']['device_name']}) as on the GPU ({pair['gpu']['device_name']})."
-        for pair in best.values()
+    return " ".join(_gain(pair["cpu"], pair["gpu"]) for pair in best.values())
+
+
+def _gain(cpu: Row, gpu: Row) -> str:
+    ratio = cpu_over_gpu(cpu, gpu)
+    return (
+        f"At batch size {BATCH_SIZE} a step of the tape takes {_times_as_long(ratio)} on the CPU "
+        f"({cpu['device_name']}) as on the GPU ({gpu['device_name']}), {_interval(ratio)}."
     )
 
 
@@ -88,6 +96,14 @@ def _cpu_first(rows: Sequence[Row]) -> list[Row]:
 
 def _on_gpu(row: Row) -> str:
     return "" if row["device"] == "cpu" else f"On {row['device_name']}: "
+
+
+def _times_as_long(ratio: Ratio) -> str:
+    return f"{ratio.median:.3f} times as long"
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"95 % interval {ratio.low:.3f} to {ratio.high:.3f}"
 
 
 def _once(texts: Iterable[str]) -> str:

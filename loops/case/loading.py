@@ -1,196 +1,212 @@
-"""Loads and checks a user's case file, whose training can then be run from one start several times."""
+"""Loads and checks a user's case, whose training can then be run from one start several times."""
 
-import importlib.util
-import itertools
-import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from loops.errors import UserError
+from loops.case.arguments import Arguments, WrongArgumentsError, arguments_of
+from loops.case.batches import Batch, WrongBatchError, batch_size, batch_spec, one_epoch
+from loops.case.errors import CaseError
+from loops.case.execution import Execution
+from loops.case.form import read_form
 
-REQUIRED = ("make_model", "make_optimizer", "loss", "batches", "train_step")
-LOOK_AHEAD_SECONDS = 3.0  # for the end of batches(), which may have none
-CALLABLES = ("make_model", "make_optimizer", "batches", "train_step")
-Batch = tuple[Any, Any]  # (x, y): tensors, or tuples, lists and dicts of tensors
-
-
-class CaseError(UserError):
-    """A case file cannot be loaded, lacks a name, or raises when it runs."""
+__all__ = ["Batch", "Case", "CaseError", "Start", "batch_size", "batch_spec", "layout"]
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where every training of a case begins: the values of model.variables in their order."""
+    """Where every training of a case begins: the values of model.variables in their order.
+
+    `layout` tells models apart whose values would fit and whose layers differ; it may be left out.
+    """
 
     values: tuple[np.ndarray, ...]
+    layout: tuple[str, ...] = ()
 
 
 class Case:
-    """One execution of a case file. Each training needs a fresh one, since the file may hold state."""
+    """One execution of a case. Each training needs a fresh one, since the file may hold state.
+
+    `has_step` is false where the model's own train_step or compute_loss is what is examined.
+    """
 
     def __init__(self, path: Path) -> None:
         """Execute `path`.
 
         Raises:
-            CaseError: the file is missing, raises, or lacks one of the names it must define.
+            CaseError: the file is missing, raises, or gives something wrong or not enough.
         """
         self.path = path
-        self.module = _execute(path)
-        missing = [name for name in REQUIRED if not hasattr(self.module, name)]
-        if missing:
-            raise CaseError(
-                f"{path}: defines no {', '.join(missing)}. A case must define {', '.join(REQUIRED)}."
-            )
-        for name in CALLABLES:
-            if not callable(getattr(self.module, name)):
-                raise CaseError(f"{path}: {name} is not a function.")
-        self.seed = int(getattr(self.module, "seed", 0))
-        self.train_step: Callable[..., Any] = self.module.train_step
+        self._execution = Execution(path)
+        self._form = read_form(self._execution)
+        given = self._form.given
+        self.seed = int(given.get("seed", 0))
+        self.compile_args: dict[str, Any] = dict(given.get("compile_args", {}))
+        self.fit_args: dict[str, Any] = dict(given.get("fit_args", {}))
+        if "weighted_metrics" in self.compile_args:
+            self.compile_args["weighted_metrics"] = _fresh(self.compile_args["weighted_metrics"])
+        if isinstance(self.fit_args.get("callbacks"), tf.keras.callbacks.Callback):
+            self.fit_args["callbacks"] = [self.fit_args["callbacks"]]
+        self.train_step: Callable[..., Any] | None = given.get("train_step")
+        self.has_step = self.train_step is not None
+        self._arguments: Arguments | None = None
 
     def loss(self) -> Any:
         """The loss as compile() takes it."""
-        return self.module.loss
+        return self._form.given.get("loss")
 
     def metrics(self) -> Any:
         """Fresh copies of the metrics for compile(), so that the step's own objects keep their state."""
-        return tf.nest.map_structure(_fresh_metric, getattr(self.module, "metrics", None))
+        return _fresh(self._form.given.get("metrics"))
 
     def model(self, example: Batch, start: Start | None = None) -> tf.keras.Model:
-        """A built model with the values of `start`, or those that the seed draws where none is given."""
+        """A built model with the values of `start`, or those that the seed draws where none is given.
+
+        Raises:
+            CaseError: what is made is no model, is another one than at `start`, or lacks a step or a loss.
+        """
         tf.keras.utils.set_random_seed(self.seed)
-        model = self.call("make_model")
+        model, shown = self._made("make_model", tf.keras.Model), self._form.shown("make_model")
         if not isinstance(model, tf.keras.Model):
-            raise CaseError(f"{self.path}: make_model() returned {type(model).__name__}, not a Keras model.")
-        self.run("make_model", lambda: model(example[0], training=False))  # builds a subclassed model
+            raise CaseError(f"{self.path}: {shown} gave {type(model).__name__}, not a Keras model.")
+        if _overrides(model, "call"):  # a model of several models may have none
+            self.run(shown, lambda: model(example.x, training=False))  # builds a subclassed model
+        if not model.variables:
+            raise CaseError(f"{self.path}: {shown} gave a model without variables. Build it there.")
+        self._check_complete(model)
+        self._arguments = self._find_arguments(len(example.data()))
         if start is not None:
+            self._check_same(model, start)
             for variable, value in zip(model.variables, start.values, strict=True):
                 variable.assign(value)
         return model
 
     def optimizer(self) -> Any:
-        """A fresh optimizer."""
-        optimizer = self.call("make_optimizer")
-        if not isinstance(optimizer, tf.keras.optimizers.Optimizer):
-            kind = type(optimizer).__name__
-            raise CaseError(f"{self.path}: make_optimizer() returned {kind}, not a Keras optimizer.")
-        return optimizer
+        """The optimizer."""
+        optimizer = self._made("make_optimizer", tf.keras.optimizers.Optimizer)
+        if isinstance(optimizer, tf.keras.optimizers.Optimizer):
+            return optimizer
+        shown = f"{self.path}: {self._form.shown('make_optimizer')} gave"
+        if isinstance(optimizer, list | tuple | dict):
+            raise CaseError(
+                f"{shown} {len(optimizer)} optimizers. fit() trains by one; for several (a GAN) it has no "
+                "standard meaning to compare with. Where your model overrides train_step, that one is the "
+                "reference: keep the others in the model and give one."
+            )
+        raise CaseError(f"{shown} {type(optimizer).__name__}, not a Keras optimizer.")
 
-    def call(self, name: str) -> Any:
-        """Call one of the file's functions."""
-        return self.run(name, getattr(self.module, name))
+    def epoch(self, limit: int) -> list[Batch]:
+        """The batches of one pass as tensors, of more than `limit` the first ones.
+
+        A partial last batch replaces the last of them.
+
+        Raises:
+            CaseError: batches() raises, is empty, or yields what fit() could not take.
+        """
+        source = self._form.given["batches"]
+
+        def draw() -> list[Batch]:
+            try:
+                return one_epoch(source() if callable(source) else source, limit)
+            except WrongBatchError as error:
+                raise CaseError(f"{self.path}: {error}") from None
+
+        batches: list[Batch] = self.run("batches", draw)
+        return batches
+
+    def step(self, model: tf.keras.Model, optimizer: Any, *data: Any) -> Any:
+        """One step of the user's, called with those of its arguments that it takes."""
+        assert self.train_step is not None
+        if self._arguments is None:
+            self._arguments = self._find_arguments(len(data))
+        assert self._arguments is not None
+        return self.train_step(*self._arguments.of(model, optimizer, data))
+
+    def on_epoch_begin(self, model: tf.keras.Model, optimizer: Any, epoch: int) -> None:
+        """What the user's loop does before an epoch (from 0); nothing where the case does not say."""
+        self._call("on_epoch_begin", model, optimizer, epoch)
+
+    def on_epoch_end(self, model: tf.keras.Model, optimizer: Any, epoch: int) -> None:
+        """What the user's loop does after an epoch."""
+        self._call("on_epoch_end", model, optimizer, epoch)
+
+    def on_train_end(self, model: tf.keras.Model, optimizer: Any) -> None:
+        """What the user's loop does at the end."""
+        self._call("on_train_end", model, optimizer)
 
     def run(self, name: str, function: Callable[[], Any]) -> Any:
         """Run a piece of the user's code, and turn what it raises into one message with the line.
 
         Raises:
-            CaseError: the code raised.
+            CaseError: the code raised, or would have ended the process.
         """
-        try:
-            return function()
-        except UserError:
-            raise
-        except Exception as error:
-            raise CaseError(f"{self.path}: {name} raised {_told(self.path, error)}") from None
+        return self._execution.run(name, function)
 
-    def epoch(self, limit: int) -> list[Batch]:
-        """The batches of one pass as tensors.
+    def _made(self, name: str, kind: type) -> Any:
+        value = self._form.given[name]
+        if isinstance(value, kind) or not callable(value):
+            return value
+        return self.run(name, value)
 
-        Of more than `limit` batches these are the first ones; a partial last batch replaces the last of them.
+    def _call(self, name: str, *arguments: Any) -> None:
+        function = self._form.given.get(name)
+        if function is not None:
+            self.run(name, lambda: function(*arguments))
 
-        Raises:
-            CaseError: batches() raises, is empty, or yields something else than (x, y) pairs.
-        """
-
-        def draw() -> list[Batch]:
-            stream = iter(self.call("batches"))
-            found = [_as_batch(self.path, item) for item in itertools.islice(stream, limit)]
-            last = _last_within(stream, LOOK_AHEAD_SECONDS)
-            if last is not None and batch_size(_as_batch(self.path, last)) != batch_size(found[0]):
-                found[-1] = _as_batch(self.path, last)
-            return found
-
-        batches: list[Batch] = self.run("batches", draw)
-        if not batches:
-            raise CaseError(f"{self.path}: batches() is empty; it must yield (x, y) pairs.")
-        return batches
-
-
-def _last_within(stream: Iterator[Any], seconds: float) -> Any:
-    """The stream's last item, or None where nothing is left or the end is not reached within `seconds`."""
-    last, until = None, time.monotonic() + seconds
-    for item in stream:
-        last = item
-        if time.monotonic() > until:
+    def _find_arguments(self, size: int) -> Arguments | None:
+        if self.train_step is None:
             return None
-    return last
+        try:
+            return arguments_of(self.train_step, size, self._form.of_script)
+        except WrongArgumentsError as error:
+            raise CaseError(f"{self.path}: {error}") from None
+
+    def _check_complete(self, model: tf.keras.Model) -> None:
+        """Refuse a case without a step or a loss, where the model does not bring its own."""
+        own_step, own_loss = _overrides(model, "train_step"), _overrides(model, "compute_loss")
+        if not (self.has_step or own_step or own_loss):
+            raise CaseError(
+                f"{self.path}: defines no train_step, and the class of the model overrides neither "
+                "train_step nor compute_loss: there is nothing to compare with fit()."
+            )
+        if not ("loss" in self._form.given or own_step or own_loss or model.losses):
+            raise CaseError(
+                f"{self.path}: defines no loss. Give what compile() gets; loss = None where the model "
+                "adds all its losses by add_loss()."
+            )
+
+    def _check_same(self, model: tf.keras.Model, start: Start) -> None:
+        """Refuse a model that is not the one of the first training."""
+        shapes = [tuple(variable.shape) for variable in model.variables]
+        same = shapes == [value.shape for value in start.values]
+        if not same or (start.layout and start.layout != layout(model)):
+            raise CaseError(
+                f"{self.path}: {self._form.shown('make_model')} gives another model each time, with other "
+                "layers or in another order. Take what it draws at random from random.Random(0)."
+            )
 
 
-def batch_size(batch: Batch) -> int:
-    """How many rows x has in a batch, of images or anything else."""
-    return int(tf.nest.flatten(batch[0])[0].shape[0])
+def layout(model: tf.keras.Model) -> tuple[str, ...]:
+    """The kinds of a model's layers in order, with their activations and the paths of their variables."""
+    layers: Sequence[Any] = model._flatten_layers()  # nested ones have no public list
+    kinds = (f"{type(each).__name__} {_name(getattr(each, 'activation', None))}" for each in layers)
+    return (*kinds, *(f"{variable.path} {tuple(variable.shape)}" for variable in model.variables))
 
 
-def batch_spec(batch: Batch) -> Batch:
-    """The specs that fit() traces with: the batch's shapes with an open first dimension."""
-
-    def spec_of(tensor: tf.Tensor) -> tf.TensorSpec:
-        return tf.TensorSpec([None, *tensor.shape[1:]] if tensor.shape.rank else [], tensor.dtype)
-
-    x, y = (tf.nest.map_structure(spec_of, part) for part in batch)
-    return x, y
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _execute(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise CaseError(f"{path}: no such file. Name a Python file that defines {', '.join(REQUIRED)}.")
-    spec = importlib.util.spec_from_file_location("fit_vs_tape_case", path)
-    if spec is None or spec.loader is None:
-        raise CaseError(f"{path}: is no Python file; its name must end in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # Keras looks registered classes up in their module
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # as Python does for a script, so that it can import its neighbours
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise CaseError(f"{path}: cannot be loaded: {_told(path, error)}") from None
-    return module
+def _overrides(model: tf.keras.Model, name: str) -> bool:
+    return getattr(type(model), name) is not getattr(tf.keras.Model, name)
 
 
-def _told(path: Path, error: BaseException) -> str:
-    """The error in one line of text, with the last line number of the case file in its traceback."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename in (str(path), str(path.absolute()))
-    ]
-    if isinstance(error, SyntaxError) and error.lineno:
-        lines.append(error.lineno)
-    where = f" (line {lines[-1]})" if lines else ""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
-    return f"{type(error).__name__}{where}: {text}"
-
-
-def _as_batch(path: Path, item: Any) -> Batch:
-    if not isinstance(item, tuple | list) or len(item) != 2:
-        raise CaseError(f"{path}: batches() must yield (x, y) pairs, not {type(item).__name__}.")
-    # fit() casts float64 arrays to float32; the step must see the very same tensors
-    x, y = (tf.nest.map_structure(_as_tensor, tuple(p) if isinstance(p, list) else p) for p in item)
-    return x, y
-
-
-def _as_tensor(value: Any) -> tf.Tensor:
-    tensor = tf.convert_to_tensor(value)
-    return tf.cast(tensor, tf.keras.config.floatx()) if tensor.dtype == tf.float64 else tensor
+def _fresh(metrics: Any) -> Any:
+    return tf.nest.map_structure(_fresh_metric, metrics)
 
 
 def _fresh_metric(metric: Any) -> Any:

@@ -1,18 +1,30 @@
-"""Trains a case by fit() or by its own step, and keeps the state after each step."""
+"""Trains a case by fit() or by its own step, and keeps the state after each step and at the end."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
-from loops.case.loading import Batch, Case, CaseError, Start, batch_spec
+from loops.case.batches import Batch, batch_spec
+from loops.case.errors import CaseError
+from loops.case.loading import Case, Start, layout
 from loops.parity.states import Array, Reported, State, VariableName, named, snapshot
 
 # How a step runs: traced with an open batch size as fit() does, traced once a batch size, or not traced
 Mode = Literal["dynamic", "static", "eager"]
+# Makes the train_step that a compiled model trains by in place of its own
+MakeStep = Callable[[tf.keras.Model], Callable[[Any], Any]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """One training of a case: the state after each step, and the state after all that comes at the end."""
+
+    states: list[State]
+    end: State
 
 
 class GradientRecorder:
@@ -30,7 +42,8 @@ class GradientRecorder:
                 variables = list(optimizer._trainable_variables if variables is None else variables)
                 for gradient, variable in zip(gradients, variables, strict=False):
                     if names.get(id(variable)) in self._held and gradient is not None:
-                        self._held[names[id(variable)]].assign(tf.cast(gradient, variable.dtype))
+                        dense = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+                        self._held[names[id(variable)]].assign(dense)
                 return apply(gradients, variables)
 
             optimizer.apply = recording
@@ -40,63 +53,116 @@ class GradientRecorder:
         return {name: np.array(held.numpy()) for name, held in self._held.items()}
 
 
+@dataclass(frozen=True)
+class FitOptions:
+    """How fit() runs a case; the defaults are as the case says.
+
+    `mode` is fit()'s own way to trace unless given. `make_step` replaces the model's train_step after
+    compile(). `compile_args` and `fit_args` replace single arguments; `gradients` records them;
+    `stop_after` looks at each step's number (from 1) and state, and ends the training where it says so.
+    """
+
+    mode: Mode | None = None
+    make_step: MakeStep | None = None
+    compile_args: Mapping[str, Any] = field(default_factory=dict)
+    fit_args: Mapping[str, Any] = field(default_factory=dict)
+    data: Callable[[Batch], Batch] | None = None
+    optimizer: Callable[[Any], Any] | None = None
+    gradients: bool = False
+    stop_after: Callable[[int, State], bool] | None = None
+
+
+AS_IS = FitOptions()
+
+
+def own_mode(case: Case) -> Mode:
+    """How the case's own fit() traces."""
+    return "eager" if case.compile_args.get("run_eagerly") else "dynamic"
+
+
+def start_of(case: Case, example: Batch) -> Start:
+    """The values of all variables where each training of the case begins."""
+    model = case.model(example)
+    return Start(tuple(np.array(variable.numpy()) for variable in model.variables), layout(model))
+
+
 def train_by_fit(
-    case: Case, epoch: list[Batch], steps: int, start: Start | None, *, gradients: bool = False
-) -> tuple[Start, list[State]]:
+    case: Case, epoch: list[Batch], steps: int, start: Start, options: FitOptions = AS_IS
+) -> Course:
     """Train by compile() and fit() on the given batches, epoch after epoch.
 
-    Returns where the training began and the state after each step.
+    Raises:
+        CaseError: the case's own functions, compile() or fit() raise.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
-    begin = Start(tuple(np.array(variable.numpy()) for variable in model.variables))
+    if options.optimizer:
+        optimizer = options.optimizer(optimizer)
+    compiled = {"jit_compile": False, **case.compile_args, **options.compile_args}
+    compiled.pop("steps_per_execution", None)  # its callbacks would see only every N-th step
+    mode = options.mode or own_mode(case)
+    compiled["run_eagerly"] = mode != "dynamic"
+    if mode != "dynamic":
+        compiled["jit_compile"] = False
     case.run(
         "compile()",
-        lambda: model.compile(optimizer, loss=case.loss(), metrics=case.metrics(), jit_compile=False),
+        lambda: model.compile(optimizer, loss=case.loss(), metrics=case.metrics(), **compiled),
     )
-    recorder = _Recorder(optimizer, steps, GradientRecorder(model, optimizer, gradients))
+    if options.make_step:
+        model.train_step = options.make_step(model)
+    if mode == "static":
+        model.train_step = tf.function(model.train_step)  # eager around it: a trace for each batch size
+    recorder = _Recorder(optimizer, steps, GradientRecorder(model, optimizer, options.gradients), options)
+    _fit(case, model, [options.data(batch) if options.data else batch for batch in epoch], recorder, options)
+    return Course(recorder.states, snapshot(model, optimizer, {}))
+
+
+def _fit(
+    case: Case, model: tf.keras.Model, epoch: list[Batch], recorder: "_Recorder", options: FitOptions
+) -> None:
+    given = {**case.fit_args, **options.fit_args}
+    first = given.pop("initial_epoch", None) or 0
+    callbacks = [*(given.pop("callbacks", None) or []), recorder]
     case.run(
         "fit()",
         lambda: model.fit(
             _stream(epoch),
-            epochs=-(-steps // len(epoch)),
+            initial_epoch=first,
+            epochs=first - (-recorder.steps // len(epoch)),
             steps_per_epoch=len(epoch),
-            callbacks=[recorder],
+            callbacks=callbacks,
             shuffle=False,
             verbose=0,
+            **given,
         ),
     )
-    return begin, recorder.states
 
 
 def train_by_step(
-    case: Case, epoch: list[Batch], steps: int, start: Start, mode: Mode, *, gradients: bool = False
-) -> list[State]:
-    """Train by the user's own step on the same batches, and return the state after each step.
+    case: Case, epoch: list[Batch], steps: int, start: Start, *, gradients: bool = False
+) -> Course:
+    """Train by the user's own step on the same batches, as it stands.
 
-    `mode` says how a step runs that is no tf.function.
+    Raises:
+        CaseError: the case's own functions raise.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
     recorded = GradientRecorder(model, optimizer, gradients)
-
-    def step(x: Any, y: Any) -> Any:
-        return case.train_step(model, optimizer, x, y)
-
-    run = step if is_graph_function(case.train_step) else traced(step, mode, batch_spec(epoch[0]))
+    first = case.fit_args.get("initial_epoch") or 0
     states = []
     for index in range(steps):
-        batch = epoch[index % len(epoch)]
-        reported = case.run(f"train_step (step {index + 1})", functools.partial(run, *batch))
+        number, within = divmod(index, len(epoch))
+        if within == 0:
+            case.on_epoch_begin(model, optimizer, first + number)
+        call = functools.partial(case.step, model, optimizer, *epoch[within].data())
+        reported = case.run(f"train_step (step {index + 1})", call)
         states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
+        if within + 1 == len(epoch) or index + 1 == steps:
+            case.on_epoch_end(model, optimizer, first + number)
+    case.on_train_end(model, optimizer)
+    end = snapshot(model, optimizer, {})
     if not int(optimizer.iterations):  # the step updates by means of its own: there are no slots to compare
-        states = [replace(state, slots={}) for state in states]
-    return states
-
-
-def traced(step: Callable[..., Any], mode: Mode, spec: Sequence[Any]) -> Callable[..., Any]:
-    """The step as it runs in `mode`; `spec` holds the specs of its arguments, with an open batch size."""
-    if mode == "dynamic":
-        return tf.function(step, input_signature=spec)
-    return tf.function(step) if mode == "static" else step
+        states, end = [replace(state, slots={}) for state in states], replace(end, slots={})
+    return Course(states, end)
 
 
 def is_graph_function(function: Any) -> bool:
@@ -118,7 +184,7 @@ def read_report(reported: Any) -> Reported:
     return found
 
 
-def check_finite(path: Any, who: str, states: list[State]) -> None:
+def check_finite(path: Any, who: str, states: Sequence[State]) -> None:
     """Refuse weights that are no numbers, since they cannot be compared.
 
     Raises:
@@ -136,24 +202,27 @@ def check_finite(path: Any, who: str, states: list[State]) -> None:
 class _Recorder(tf.keras.callbacks.Callback):
     """Takes a snapshot after each of fit()'s first steps, then stops the training."""
 
-    def __init__(self, optimizer: Any, steps: int, gradients: GradientRecorder) -> None:
+    def __init__(self, optimizer: Any, steps: int, gradients: GradientRecorder, options: FitOptions) -> None:
         super().__init__()
+        self.steps = steps
         self.states: list[State] = []
-        self._optimizer, self._steps, self._gradients = optimizer, steps, gradients
+        self._optimizer, self._gradients, self._stop_after = optimizer, gradients, options.stop_after
+        self._stopped = False
 
     def on_train_batch_end(self, batch: int, logs: Reported | None = None) -> None:
-        if len(self.states) < self._steps:
+        if len(self.states) < self.steps and not self._stopped:
             state = snapshot(self.model, self._optimizer, dict(logs or {}), self._gradients.read())
             self.states.append(state)
-        if len(self.states) == self._steps:
+            self._stopped = bool(self._stop_after and self._stop_after(len(self.states), state))
+        if len(self.states) == self.steps or self._stopped:
             self.model.stop_training = True
 
 
-def _stream(epoch: list[Batch]) -> tf.data.Dataset:
+def _stream(epoch: Sequence[Batch]) -> tf.data.Dataset:
     """The batches over and over, with an open batch size as in a dataset that was batched."""
 
-    def endless() -> Iterator[Batch]:
+    def endless() -> Iterator[Any]:
         while True:
-            yield from epoch
+            yield from (batch.data() for batch in epoch)
 
-    return tf.data.Dataset.from_generator(endless, output_signature=batch_spec(epoch[0]))
+    return tf.data.Dataset.from_generator(endless, output_signature=batch_spec(epoch))

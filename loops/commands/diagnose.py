@@ -15,10 +15,23 @@ def add_to(commands: Subparsers) -> None:
     parser = add_command(commands, "diagnose", summary, run)
     parser.add_argument("case", type=Path, metavar="CASE.py", help="see docs/diagnose.md")
     parser.add_argument("--steps", type=positive_int, default=STEPS, help="steps to compare")
+    parser.add_argument(
+        "--template", action="store_true", help="write a skeleton to CASE.py, a new file, and do no more"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="exit with 3 unless the verdict is identical (within rounding)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write verdict and evidence as JSON")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the evidence, the mended code and the verdict."""
+    if options.template:
+        from loops.case.template import write_template
+
+        write_template(options.case)
+        print(f"{options.case}: written. Fill it in, then: python -m loops diagnose {options.case}")
+        return 0
     if not options.case.is_file():
         raise UserError(f"{options.case}: is not a file. docs/diagnose.md says what a case file holds.")
     start("cpu")
@@ -26,6 +39,10 @@ def run(options: argparse.Namespace) -> int:
 
     tf.get_logger().setLevel("ERROR")  # each replay is a trace of its own, which TensorFlow warns about
     from loops.diagnose.engine import diagnose
-    from loops.diagnose.printing import print_diagnosis
+    from loops.diagnose.printing import DIFFERENT, print_diagnosis, write_diagnosis
 
-    return print_diagnosis(diagnose(options.case, options.steps, lambda line: print(f"  {line}", flush=True)))
+    found = diagnose(options.case, options.steps, lambda line: print(f"  {line}", flush=True))
+    print_diagnosis(found)
+    if options.json:
+        write_diagnosis(found, options.json)
+    return DIFFERENT if options.check and not found.identical else 0

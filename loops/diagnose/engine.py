@@ -1,55 +1,72 @@
-"""From a case file to a verdict: trains the case both ways, then names what makes the two differ."""
+"""From a case to a verdict: trains the case both ways, then names what makes the two differ."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from loops.diagnose import evidence
-from loops.diagnose.diagnosis import Diagnosis
+from loops.case.keras_state import KerasState
+from loops.diagnose import evidence, scale
+from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
+from loops.diagnose.endings import wrong_end
 from loops.diagnose.explain import explain
 from loops.diagnose.reports import other_reports, wrong_report
-from loops.diagnose.trainings import Say, Trainings, departure, train_both
-from loops.parity.differences import first_divergence
+from loops.diagnose.trainings import Say, Trainings, train_both
+from loops.parity.differences import Divergence, first_divergence
 
 __all__ = ["Diagnosis", "diagnose"]
+STEPS = 50
 
 
-def diagnose(path: Path, steps: int, say: Say = lambda line: None) -> Diagnosis:
+def diagnose(path: Path | str, steps: int = STEPS, say: Say = lambda line: None) -> Diagnosis:
     """Train a case by fit() and by its own step, and name what makes them differ.
 
     Raises:
         CaseError: the case cannot be run: it raises, trains nothing, or gives NaN.
     """
+    before = KerasState.now()
+    try:
+        return _diagnose(Path(path), steps, say)
+    finally:
+        before.restore()  # a case may have set a dtype policy
+
+
+def _diagnose(path: Path, steps: int, say: Say) -> Diagnosis:
     trainings = train_both(path, steps, say)
-    divergence = first_divergence(trainings.baseline, trainings.user)
-    if divergence is None:
-        return _same_weights(trainings)
-    found = explain(trainings, divergence, say)
-    seen = (
+    divergence = first_divergence(trainings.reference.states, trainings.user.states)
+    found = _same(trainings) if divergence is None else _different(trainings, divergence, say)
+    figures: dict[str, float] = {"steps": trainings.steps, "departure": trainings.departure(trainings.steps)}
+    if divergence is not None:
+        figures["rounding"] = trainings.band.at(trainings.steps)
+    return replace(found, figures=figures)
+
+
+def _different(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosis:
+    """The verdict where some bit differs: within rounding, or a cause, or none that can be proved."""
+    say("how far rounding alone takes this model: fit() again, from weights moved by one ULP")
+    seen = scale.look(trainings, divergence.step)
+    found = explain(trainings, divergence, seen, say)
+    about = (
         *evidence.describe(trainings, divergence),
-        *evidence.gradients(trainings, divergence),
+        *evidence.gradients(seen),
         *evidence.order_of_batches(trainings),
     )
-    return Diagnosis(found.verdict, (*seen, *found.evidence), found.advice)
+    return replace(found, evidence=(*about, *found.evidence))
 
 
-def _same_weights(trainings: Trainings) -> Diagnosis:
-    """The verdict where the weights agree with the baseline: what the step reports may still be wrong."""
-    steps = len(trainings.fit)
+def _same(trainings: Trainings) -> Diagnosis:
+    """The verdict where all steps agree to the bit: the end and what the step reports may still be wrong."""
+    steps = trainings.steps
     same = f"weights, optimizer slots and random state agree to the bit in all {steps} steps"
-    wrong = wrong_report(trainings, same)
+    wrong = wrong_end(trainings) or wrong_report(trainings, same)
     if wrong:
         return wrong
+    how = {
+        "dynamic": same,
+        "static": f"{same} with fit() traced once a batch size, as your tf.function is",
+        "eager": f"{same} with fit() run eagerly, as your step is",
+    }[trainings.mode]
     notes = [
         *other_reports(trainings),
         *evidence.order_of_batches(trainings),
         *evidence.end_unseen(trainings),
     ]
-    if trainings.mode == "eager":
-        why = "run eagerly, as your step, a replay of fit() agrees with it to the bit"
-        return Diagnosis("identical within rounding (the step could not be traced)", (why, *notes))
-    if trainings.baseline is not trainings.fit:
-        far = departure(trainings.user, trainings.fit, trainings.start, steps)
-        same = (
-            "a replay of fit() traced for each batch size, as your tf.function is, agrees to the bit; fit() "
-            f"leaves the batch size open and rounds otherwise ({far:.1g} of the distance travelled)"
-        )
-    return Diagnosis("identical", (same, *notes))
+    return Diagnosis(IDENTICAL, (how, *notes))

@@ -6,16 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from loops.case.loading import Case
-from loops.case.running import train_by_fit, train_by_step
+from loops.diagnose.scale import SAME, Seen
 from loops.diagnose.search import NotReplayed
-from loops.diagnose.trainings import ROUNDING, Trainings
-from loops.parity.differences import Divergence, first_divergence
+from loops.diagnose.trainings import Trainings
+from loops.parity.differences import Divergence
 
 
 def describe(trainings: Trainings, divergence: Divergence) -> list[str]:
     """Where the trainings differ first, and how the difference grows."""
     count = len(divergence.found)
-    steps = [s for s in (1, 2, 3, 5, 10, 20, 50, 100) if divergence.step < s <= len(trainings.fit)]
+    steps = [s for s in (1, 2, 3, 5, 10, 20, 50, 100) if divergence.step < s <= trainings.steps]
     growth = [f"step {s}: {trainings.departure(s):.2g}" for s in [divergence.step, *steps]]
     return [
         f"first divergence: step {divergence.step}, {divergence.kind}, variables that differ: {count}",
@@ -24,23 +24,28 @@ def describe(trainings: Trainings, divergence: Divergence) -> list[str]:
     ]
 
 
-def gradients(trainings: Trainings, divergence: Divergence) -> list[str]:
-    """Whether the gradients differ first, which tells the forward and backward pass from the update."""
-    path, epoch, start, steps = trainings.path, trainings.epoch, trainings.start, divergence.step
-    _, fit = train_by_fit(Case(path), epoch, steps, start, gradients=True)
-    user = train_by_step(Case(path), epoch, steps, start, trainings.mode, gradients=True)
-    if not any(array.any() for state in user for array in state.gradients.values()):
+def gradients(seen: Seen) -> list[str]:
+    """How the gradients compare at the first step that differs, which tells the step from the update."""
+    first = seen.first
+    if first is None:
         return ["gradients: none reached the optimizer that make_optimizer() gave"]
-    found = first_divergence(fit, user)
-    if found is None or found.kind != "gradients" or found.worst.relative < ROUNDING:
-        return [f"gradients: agree up to step {steps} but for rounding; it is the update that differs"]
-    return [f"gradients: differ first at step {found.step}, in {len(found.found)}; most in {found.worst}"]
+    if first.none:
+        return ["gradients: agree with fit()'s within rounding at the first step that differs"]
+    if not first.explain:
+        return ["gradients: differ from fit()'s at the first step that differs, in more than their size"]
+    if first.one is not None:
+        return [f"gradients: {first.one:.6g} times fit()'s at the first step that differs"]
+    scaled = [
+        f"{name.path} {value:.4g}" for name, value in first.by_variable.items() if abs(value - 1) > SAME
+    ]
+    return [f"gradients: scaled against fit()'s by variable: {', '.join(scaled)}"]
 
 
 def order_of_batches(trainings: Trainings) -> list[str]:
     """A note where batches() yields something else each time it is iterated."""
     case = Case(trainings.path)
-    one, two = (tf.nest.flatten(case.epoch(len(trainings.epoch))) for _ in range(2))
+    passes = (case.epoch(len(trainings.epoch)) for _ in range(2))
+    one, two = (tf.nest.flatten([batch.data() for batch in own]) for own in passes)
     if len(one) == len(two) and all(np.array_equal(a, b) for a, b in zip(one, two, strict=True)):
         return []
     return ["note: batches() yields another order each time; both trainings saw its first one"]
@@ -48,7 +53,7 @@ def order_of_batches(trainings: Trainings) -> list[str]:
 
 def end_unseen(trainings: Trainings) -> list[str]:
     """A note where no step comes after an epoch's end."""
-    steps = len(trainings.fit)
+    steps = trainings.steps
     if len(trainings.epoch) < steps:
         return []
     return [f"note: {steps} steps end within the first epoch; what a new epoch does was not seen (--steps)"]

@@ -6,40 +6,59 @@ from dataclasses import replace
 import numpy as np
 
 from loops.case.loading import Case
-from loops.diagnose.diagnosis import Diagnosis
+from loops.diagnose.band import departure
+from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
+from loops.diagnose.endings import wrong_end
 from loops.diagnose.evidence import not_replayed
+from loops.diagnose.mistake import NO_MISTAKE, Mistake
 from loops.diagnose.mistakes import GENERAL, Facts, catalogue
-from loops.diagnose.reference import NO_MISTAKE, Mistake
 from loops.diagnose.reports import wrong_report
-from loops.diagnose.search import NEAR, Candidate, Search
-from loops.diagnose.trainings import ROUNDING, Say, Trainings
+from loops.diagnose.scale import Seen
+from loops.diagnose.search import Candidate, Found, Search
+from loops.diagnose.step import is_in_step
+from loops.diagnose.trainings import Say, Trainings
 from loops.parity.differences import Divergence, distance, gap_of
 from loops.parity.states import State
 
 MORE_THAN_ONE = "more than one"
+WITHIN = f"{IDENTICAL} within rounding"
+SEEDS_DIFFER = "dropout seeds differ"
 DRAWN = ": other seeds, or another number of training passes that draw from them"
 SEEDS = "one call model(x, training=True) a step; seed with keras.utils.set_random_seed before make_model()"
 WORTH_NAMING = 0.5  # a replay no nearer to the user than this would send them the wrong way
+SAME_BATCH = 0.02  # a step on another batch that comes this much nearer to the user than fit() is theirs
 
 
-def explain(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosis:
-    """Name the cause of a divergence."""
+def explain(trainings: Trainings, divergence: Divergence, seen: Seen, say: Say) -> Diagnosis:
+    """Name the cause of a divergence, or say that it is rounding, or that no cause is proved."""
     if divergence.kind == "random state":
-        return Diagnosis(
-            "dropout seeds differ", (f"the model's random generators part first{DRAWN}",), (SEEDS,)
+        return _seeds(f"the model's random generators part first{DRAWN}")
+    rounding = trainings.within_rounding() and (seen.first is None or seen.first.none)
+    mistakes = [each for each in catalogue(_facts(trainings, divergence, seen)) if each.rounding == rounding]
+    doubts: list[str] = []
+    if not _reproduces(trainings):
+        mistakes = [each for each in mistakes if not is_in_step(each)]
+        doubts.append(
+            "this tool's own writing of the training step does not reproduce fit() here, so that mistakes "
+            "in the step could not be tried"
         )
-    apart = trainings.departure(min(divergence.step + 2, len(trainings.fit)))
-    mistakes = [
-        each for each in catalogue(_facts(trainings, divergence)) if apart > ROUNDING or each.rounding
-    ]
     say(f"trying {len(mistakes)} known mistakes")
     count = _Counter(len(mistakes), say)
-    search = Search(
-        trainings.replayer(), trainings.user, trainings.baseline, divergence.step, on_try=count.tried
-    )
-    found = search.run(mistakes)
-    cause = _cause(trainings, divergence, found.candidates, apart)
-    return replace(cause, evidence=(*cause.evidence, *not_replayed(found.not_replayed)))
+    found = Search(trainings, divergence.step, seen, on_try=count.tried).run(mistakes)
+    cause = _rounding(trainings, found) if rounding else _cause(trainings, divergence, seen, found)
+    return replace(cause, evidence=(*cause.evidence, *doubts, *not_replayed(found.not_replayed)))
+
+
+def _reproduces(trainings: Trainings) -> bool:
+    """Whether this tool's writing of the step gives fit()'s own run, to the bit or within rounding."""
+    reference, start = trainings.reference.states, trainings.start
+    try:
+        written = trainings.replayer().replay(NO_MISTAKE, trainings.steps, rewritten=True)
+    except Exception:  # fit() of this model cannot be written so
+        return False
+    pairs = enumerate(zip(written, reference, strict=False), start=1)
+    same = all(departure(one, two, start) <= trainings.band.at(step) for step, (one, two) in pairs)
+    return same and len(written) == len(reference)
 
 
 class _Counter:
@@ -56,56 +75,65 @@ class _Counter:
             self._say(f"{progress}, now: {mistake.name}")
 
 
-def _cause(
-    trainings: Trainings, divergence: Divergence, candidates: Sequence[Candidate], apart: float
-) -> Diagnosis:
-    """What the replays say: an exact replay, rounding, or neither. `apart` is the departure shortly after."""
+def _rounding(trainings: Trainings, found: Found) -> Diagnosis:
+    """The verdict where the departure is within rounding: what rounds otherwise, where a replay shows it."""
+    exact = [candidate for candidate in found.candidates if candidate.exact]
+    if exact:
+        return _named(exact, "replaying it gives your trajectory to the last bit")
+    steps = trainings.steps
+    why = (
+        f"the departure stays within rounding: {trainings.departure(steps):.1g} of the distance travelled "
+        f"after {steps} steps, where fit() itself departs by up to {trainings.band.at(steps):.1g} "
+        "when its start is moved by one ULP or when it is traced in another way"
+    )
+    return wrong_end(trainings) or wrong_report(trainings, why) or Diagnosis(WITHIN, (why,))
+
+
+def _cause(trainings: Trainings, divergence: Divergence, seen: Seen, found: Found) -> Diagnosis:
+    """The cause of more than rounding: a replayed mistake, another batch, other seeds, or none proved."""
+    candidates = found.candidates
     exact = [candidate for candidate in candidates if candidate.exact]
     if exact:
-        how = "replaying it gives your trajectory to the last bit"
-        return _named(exact, how + (" (run eagerly, as your step)" if trainings.note else ""), trainings.note)
-    if apart < ROUNDING:
-        why = (
-            f"the departure is {apart:.1g} of the distance travelled: the same mathematics, rounded otherwise"
-        )
-        within = Diagnosis("identical within rounding" + trainings.note, (why,))
-        return wrong_report(trainings, why) or within
-    return _inexact(trainings, divergence, candidates)
-
-
-def _inexact(trainings: Trainings, divergence: Divergence, candidates: Sequence[Candidate]) -> Diagnosis:
-    """The cause where no replay agrees to the bit: another batch, the nearest mistake, seeds, or several."""
+        return _named(exact, "replaying it gives your trajectory to the last bit")
     order = _other_batch(trainings, divergence)
     if order:
         return order
-    near = [candidate for candidate in candidates if candidate.ratio < NEAR]
-    if near:
-        best = near[0].ratio
-        alike = [candidate for candidate in near if candidate.ratio <= 3 * best]
-        how = f"the nearest: its replay is at {best:.1g} of fit()'s distance from you, the rest is rounding"
-        return _named(alike, how, trainings.note)
+    within = [candidate for candidate in candidates if candidate.within]
+    if within:
+        best = within[0].ratio
+        alike = [candidate for candidate in within if candidate.ratio <= 3 * best]
+        how = f"its replay agrees with yours within rounding ({best:.1g} of fit()'s distance from you)"
+        return _named(alike, how)
     if _random_states_differ(trainings):
-        why = f"the model's random generators end in other states{DRAWN}"
-        return Diagnosis("dropout seeds differ", (why,), (SEEDS,))
+        return _seeds(f"the model's random generators end in other states{DRAWN}")
+    return Diagnosis(MORE_THAN_ONE, (_hint(candidates),))
+
+
+def _hint(candidates: Sequence[Candidate]) -> str:
     hint = "no single known mistake gives your trajectory: several at once, or one that is not on the list"
-    if candidates and candidates[0].ratio < WORTH_NAMING:
-        nearest = candidates[0]
+    nearest = min(candidates, key=lambda each: each.ratio, default=None)
+    if nearest and nearest.ratio < WORTH_NAMING:
         hint += f"; the nearest is {nearest.mistake}, at {nearest.ratio:.2f} of fit()'s distance from you"
-    return Diagnosis(MORE_THAN_ONE + trainings.note, (hint,))
+    return hint
 
 
-def _named(candidates: Sequence[Candidate], how: str, note: str) -> Diagnosis:
+def _seeds(why: str) -> Diagnosis:
+    return Diagnosis(SEEDS_DIFFER, (why,), (SEEDS,), cause=SEEDS_DIFFER)
+
+
+def _named(candidates: Sequence[Candidate], how: str) -> Diagnosis:
     """The diagnosis that names the candidates, or only the specific ones among them."""
     specific = [candidate for candidate in candidates if candidate.mistake.name not in GENERAL]
-    candidates = specific or candidates
+    candidates = [each for each in specific or candidates if not each.mistake.scaled] or candidates
     names = list(dict.fromkeys(candidate.mistake.name for candidate in candidates))
     details = [f"{each.mistake.name}: {each.mistake.detail}" for each in candidates if each.mistake.detail]
     advice = list(dict.fromkeys(candidate.mistake.advice for candidate in candidates))
     also = ["no trajectory on this model can tell these apart"] if len(names) > 1 else []
-    return Diagnosis(" or ".join(names) + note, (how, *details, *also), tuple(advice))
+    verdict = " or ".join(names)
+    return Diagnosis(verdict, (how, *details, *also), tuple(advice), cause=verdict)
 
 
-def _facts(trainings: Trainings, divergence: Divergence) -> Facts:
+def _facts(trainings: Trainings, divergence: Divergence, seen: Seen) -> Facts:
     case = Case(trainings.path)
     model = case.model(trainings.epoch[0], trainings.start)
     positions = {id(variable): index for index, variable in enumerate(model.variables)}
@@ -117,6 +145,9 @@ def _facts(trainings: Trainings, divergence: Divergence) -> Facts:
         epoch=trainings.epoch,
         changed=frozenset(i for i, weight in enumerate(model.weights) if positions[id(weight)] in changed),
         step_scale=_step_scale(trainings) if divergence.step == 1 else None,
+        compile_args=case.compile_args,
+        fit_args=case.fit_args,
+        seen=seen,
     )
 
 
@@ -127,7 +158,7 @@ def _step_scale(trainings: Trainings) -> float | None:
         start = trainings.start.values
         return np.concatenate([gap_of(array, start[n.index]).ravel() for n, array in state.weights.items()])
 
-    mine, theirs = move(trainings.user[0]), move(trainings.baseline[0])
+    mine, theirs = move(trainings.user.states[0]), move(trainings.reference.states[0])
     norms = float(np.linalg.norm(mine)), float(np.linalg.norm(theirs))
     if min(norms) == 0 or float(mine @ theirs) / (norms[0] * norms[1]) < 0.99:
         return None
@@ -136,7 +167,7 @@ def _step_scale(trainings: Trainings) -> float | None:
 
 def _random_states_differ(trainings: Trainings) -> bool:
     """Whether the user's generators were used, and otherwise than fit()'s."""
-    fit, user = trainings.baseline[-1].random, trainings.user[-1].random
+    fit, user = trainings.reference.states[-1].random, trainings.user.states[-1].random
     return any(
         not np.array_equal(state, fit[name]) and not np.array_equal(state, trainings.start.values[name.index])
         for name, state in user.items()
@@ -146,15 +177,17 @@ def _random_states_differ(trainings: Trainings) -> bool:
 def _other_batch(trainings: Trainings, divergence: Divergence) -> Diagnosis | None:
     """The diagnosis where the first step that differs is fit()'s own on another of the batches."""
     step, count = divergence.step, len(trainings.epoch)
-    apart = distance(trainings.user[step - 1], trainings.baseline[step - 1])
-    replayer = trainings.replayer()
-    before = trainings.baseline[step - 2] if step > 1 else None
+    user, fit = trainings.user.states, trainings.reference.states
+    apart = distance(user[step - 1], fit[step - 1])
+    one_step = trainings.one_step()
+    before = fit[step - 2] if step > 1 else None
     for index in range(count):
         if index == (step - 1) % count:
             continue
-        state = replayer.one_step(NO_MISTAKE, before, index)
-        if state and distance(state, trainings.user[step - 1]) < NEAR * apart:
+        state = one_step.run(NO_MISTAKE, before, fit[step - 1], index)
+        if state and distance(state, user[step - 1]) < SAME_BATCH * apart:
             own = (step - 1) % count + 1
             how = f"at step {step} yours trained on batch {index + 1} of the epoch, fit() on batch {own}"
-            return Diagnosis("another batch order", (how,), ("train on the x and y that are passed in",))
+            name = "another batch order"
+            return Diagnosis(name, (how,), ("train on the x and y that are passed in",), cause=name)
     return None

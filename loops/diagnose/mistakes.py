@@ -1,17 +1,20 @@
 """The catalogue of known mistakes: what people get wrong in a step of their own, with the mended code."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from loops.case.loading import Batch, batch_size
-from loops.diagnose.reference import Gradients, Loss, Mistake, RowLoss
+from loops.case.batches import Batch, batch_size
+from loops.diagnose.mistake import Gradients, Loss, Mistake, RowLoss
+from loops.diagnose.scale import SAME, Scales, Seen
+from loops.parity.differences import norm
 
 EPSILONS = (1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 LEARNING_RATES = tuple(m * 10.0**e for e in range(-5, 1) for m in (1, 2, 3, 5))
-CLIP_VALUES = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 ACCUMULATIONS = (2, 3, 4, 5, 8, 10, 16)
 OTHER_LOSSES = (
     *("mse", "mae", "mape", "msle", "huber", "log_cosh", "poisson", "hinge", "squared_hinge"),
@@ -20,6 +23,8 @@ OTHER_LOSSES = (
 )
 OTHER_OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax")
 DTYPES = ("float16", "bfloat16", "float64")
+# Where an optimizer keeps what exclude_from_weight_decay() was told; it has no public names
+EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 # Where a more specific mistake gives the same trajectory, these are not named
 GENERAL = ("another loss", "another optimizer", "other optimizer settings")
 
@@ -34,6 +39,9 @@ class Facts:
     epoch: list[Batch]
     changed: frozenset[int]  # indices into model.weights that the user's step changed
     step_scale: float | None  # the user's first step over fit()'s, where the two point the same way
+    compile_args: Mapping[str, Any]
+    fit_args: Mapping[str, Any]
+    seen: Seen  # of gradients
 
     @property
     def first_loss(self) -> Any:
@@ -48,14 +56,147 @@ class Facts:
 
 def catalogue(facts: Facts) -> Iterator[Mistake]:
     """Every mistake that could show on this case."""
+    yield from _settings(facts)
     yield from _forward(facts)
     yield from _loss(facts)
+    yield from _weights(facts)
+    yield from _scales(facts)
     yield from _gradients(facts)
     yield from _optimizer(facts)
     yield from _data(facts)
 
 
+def _settings(facts: Facts) -> Iterator[Mistake]:
+    """Each argument of compile() and fit() left out: the replay is fit() itself without it."""
+    if facts.fit_args.get("class_weight"):
+        yield Mistake(
+            "class_weight of fit() not applied",
+            without={"class_weight": None},
+            advice="loss = tf.reduce_mean(tf.gather(weight_of_class, classes) * per_example_loss)",
+        )
+    if facts.compile_args.get("loss_weights"):
+        yield Mistake(
+            "loss_weights of compile() not applied",
+            f"fit() has {facts.compile_args['loss_weights']}",
+            without={"loss_weights": None},
+            advice="loss = weight_a * loss_a + weight_b * loss_b, with the weights of compile()",
+        )
+    if facts.fit_args.get("initial_epoch"):
+        yield Mistake(
+            "initial_epoch of fit() not applied",
+            without={"initial_epoch": 0},
+            advice="count epochs from initial_epoch where a schedule or callback asks for the epoch",
+        )
+    yield from _callbacks(facts)
+    if any(batch.sample_weight is not None for batch in facts.epoch):
+        yield Mistake(
+            "sample_weight not applied",
+            without={"sample_weight": None},
+            advice="loss = tf.reduce_mean(sample_weight * per_example_loss)",
+        )
+    yield Mistake(
+        "loss scale missing",
+        "the optimizer divides the gradients by its loss scale, by which nobody multiplied the loss",
+        scale_loss=False,
+        advice="gradients = tape.gradient(optimizer.scale_loss(loss), model.trainable_variables)",
+    )
+
+
+def _callbacks(facts: Facts) -> Iterator[Mistake]:
+    callbacks = facts.fit_args.get("callbacks") or []
+    for index, callback in enumerate(callbacks):
+        kind = type(callback).__name__
+        yield Mistake(
+            f"callback of fit() not applied: {kind}",
+            without={"callbacks": _Without(index)},
+            advice=f"do in on_epoch_begin or on_epoch_end what {kind} does "
+            "(optimizer.learning_rate.assign(...), for a schedule of the learning rate)",
+        )
+    if len(callbacks) > 1:
+        yield Mistake(
+            "callbacks of fit() not applied",
+            without={"callbacks": []},
+            advice="do in on_epoch_begin or on_epoch_end what they do",
+        )
+
+
+@dataclass(frozen=True)
+class _Without:
+    """Callbacks of the replay's own execution, less the one of this index."""
+
+    index: int
+
+    def __call__(self, callbacks: list[Any]) -> list[Any]:
+        return [each for index, each in enumerate(callbacks) if index != self.index]
+
+
+def _weights(facts: Facts) -> Iterator[Mistake]:
+    """What is done wrongly with the weights of rows, from sample_weight or class_weight."""
+    if facts.fit_args.get("class_weight") or any(batch.sample_weight is not None for batch in facts.epoch):
+        yield Mistake(
+            "divided by the sum of the sample weights, not by the rows",
+            loss=lambda losses, y, p: tf.reduce_sum(losses(y, p)) / tf.reduce_sum(losses.weights_of(y, p)),
+            advice="loss = tf.reduce_mean(sample_weight * per_example_loss)",
+        )
+
+
+def _scales(facts: Facts) -> Iterator[Mistake]:
+    """A scale of the gradients that was read off them."""
+    seen = facts.seen
+    factor, per_row = seen.factor(), seen.factor_per_row()
+    advice = "loss = loss_fn(y, predictions): Keras's own mean over all rows (and pixels, and time steps)"
+    if factor is not None and abs(factor - 1) > SAME:
+        yield Mistake(
+            f"loss or gradients scaled by {factor:.4g}: a sum for a mean, another divisor, or a factor",
+            gradients=lambda gradients, rows: [_times(factor, each) for each in gradients],
+            advice=advice,
+            scaled=True,
+        )
+    elif per_row is not None:
+        yield Mistake(
+            f"loss or gradients scaled by {per_row:.4g} · rows: a sum for a mean, or another divisor",
+            gradients=lambda gradients, rows: [
+                _times(per_row * tf.cast(rows, tf.float32), each) for each in gradients
+            ],
+            advice=advice,
+            scaled=True,
+        )
+    first = seen.first
+    if first and first.explain and first.one is None:
+        yield _scaled_by_variable(facts.model, first)
+
+
+def _scaled_by_variable(model: tf.keras.Model, scales: Scales) -> Mistake:
+    """A scale for each variable, in the order of model.trainable_variables; 1 where none could be seen."""
+    by_index = {name.index: scale for name, scale in scales.by_variable.items()}
+    indices = {id(variable): index for index, variable in enumerate(model.variables)}
+    factors = [by_index.get(indices[id(variable)], 1.0) for variable in model.trainable_variables]
+    odd = {name.path: scale for name, scale in scales.by_variable.items() if abs(scale - 1) > SAME}
+    values = sorted({f"{scale:.3g}" for scale in odd.values()})
+    return Mistake(
+        f"gradients of some variables scaled, by {', '.join(values[:3])}",
+        ", ".join(odd),
+        gradients=lambda gradients, rows: list(map(_times, factors, gradients)),
+        advice="leave the gradients as the tape gives them; another rate by layer needs another optimizer",
+        scaled=True,
+    )
+
+
+def _times(factor: Any, gradient: Any) -> Any:
+    if gradient is None:
+        return None
+    if isinstance(gradient, tf.IndexedSlices):
+        values = gradient.values * tf.cast(factor, gradient.dtype)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient * tf.cast(factor, gradient.dtype)
+
+
 def _forward(facts: Facts) -> Iterator[Mistake]:
+    yield Mistake(
+        "mask ignored: padded steps count in the loss",
+        mask=False,
+        advice="hand the model's own output to the Keras loss, which finds its mask there",
+    )
     yield Mistake("training=True missing", training=False, advice="predictions = model(x, training=True)")
     if facts.model.losses:
         yield Mistake(
@@ -122,7 +263,7 @@ def _constant_division(first: int, partial: bool) -> Iterator[Mistake]:
     def total(losses: RowLoss, y: Any, p: Any) -> Any:
         return tf.reduce_sum(losses(y, p))
 
-    def divided(gradients: list[Any]) -> list[Any]:
+    def divided(gradients: list[Any], rows: Any) -> list[Any]:
         return [None if each is None else each / float(first) for each in gradients]
 
     variants: dict[str, tuple[Loss, Gradients | None]] = {
@@ -222,13 +363,13 @@ def _other_losses(facts: Facts) -> Iterator[Mistake]:
 
 
 def _gradients(facts: Facts) -> Iterator[Mistake]:
-    for value in CLIP_VALUES:
-        clips = {"global norm": _clip_global, "norm": _clip_each, "value": _clip_entries}
-        for detail, clip in clips.items():
+    clips = {"global norm": _clip_global, "norm": _clip_each, "value": _clip_entries}
+    for detail, value in _thresholds(facts.seen).items():
+        for threshold in dict.fromkeys((float(f"{value:.3g}"), float(f"{value:.5g}"))):
             yield Mistake(
                 "gradient clipping extra",
-                f"{detail} {value:g}",
-                gradients=clip(value),
+                f"{detail} {threshold:g}",
+                gradients=clips[detail](threshold),
                 advice="leave clipping to the optimizer: keras.optimizers.Adam(..., global_clipnorm=...)",
             )
     for steps in ACCUMULATIONS:
@@ -247,6 +388,18 @@ def _gradients(facts: Facts) -> Iterator[Mistake]:
         advice="set the accumulators to zero after each update",
     )
     yield from _variables(facts)
+
+
+def _thresholds(seen: Seen) -> dict[str, float]:
+    """By kind of clipping, the threshold that would leave the gradients that the user's optimizer got."""
+    arrays = [array.astype(np.float64) for array in seen.user.values()]
+    if not arrays or not any(array.any() for array in arrays):
+        return {}
+    return {
+        "global norm": norm(arrays),
+        "norm": max(norm([array]) for array in arrays),
+        "value": max(float(np.abs(array).max()) for array in arrays),
+    }
 
 
 def _variables(facts: Facts) -> Iterator[Mistake]:
@@ -283,11 +436,7 @@ def _variables(facts: Facts) -> Iterator[Mistake]:
 
 def _optimizer(facts: Facts) -> Iterator[Mistake]:
     config = facts.optimizer.get_config()
-    yield Mistake(
-        "optimizer created anew each step",
-        fresh_optimizer=True,
-        advice="create the optimizer once, outside train_step",
-    )
+    yield from _made_anew(len(facts.epoch))
     advice = "use the very optimizer that compile() gets"
     if "epsilon" in config:
         for value in EPSILONS:
@@ -305,7 +454,7 @@ def _optimizer(facts: Facts) -> Iterator[Mistake]:
             optimizer=lambda o: _rebuilt(o, learning_rate=first),
             advice="hand the schedule itself to the optimizer",
         )
-    yield from _left_out(config, advice)
+    yield from _left_out(facts.optimizer, config, advice)
     if any(variable.constraint is not None for variable in facts.model.variables):
         yield Mistake(
             "constraints left out",
@@ -334,13 +483,35 @@ def _optimizer(facts: Facts) -> Iterator[Mistake]:
             )
 
 
-def _left_out(config: dict[str, Any], advice: str) -> Iterator[Mistake]:
+def _made_anew(steps_per_epoch: int) -> Iterator[Mistake]:
+    yield Mistake(
+        "optimizer created anew each step",
+        fresh_every=1,
+        advice="create the optimizer once, outside train_step",
+    )
+    if steps_per_epoch > 1:
+        yield Mistake(
+            "optimizer created anew each epoch",
+            "its moments and its count of steps are lost there",
+            fresh_every=steps_per_epoch,
+            advice="create the optimizer once, outside the loop over epochs",
+        )
+
+
+def _left_out(optimizer: Any, config: dict[str, Any], advice: str) -> Iterator[Mistake]:
     for key in ("clipnorm", "clipvalue", "global_clipnorm"):
         if config.get(key) is not None:
             yield _other_setting("gradient clipping missing", key, None, advice)
     if config.get("weight_decay"):
         yield _other_setting("weight decay dropped", "weight_decay", None, advice)
         yield _other_setting("weight decay dropped", "weight_decay", 0.0, advice)
+    if any(getattr(optimizer, name, None) for name in EXCLUSIONS):
+        yield Mistake(
+            "weight decay on variables that are excluded from it",
+            "as if exclude_from_weight_decay() had not been called",
+            optimizer=_without_exclusions,
+            advice="optimizer.exclude_from_weight_decay(var_names=[...]), or leave the same ones out by hand",
+        )
 
 
 def _data(facts: Facts) -> Iterator[Mistake]:
@@ -348,7 +519,7 @@ def _data(facts: Facts) -> Iterator[Mistake]:
     if facts.partial:
         yield Mistake(
             "dropped last batch",
-            skip=lambda batch: batch_size(batch) != first,
+            only_rows=first,
             advice="train on every batch: no drop_remainder=True, no early return",
         )
     for factor, detail in ((1 / 255, "x / 255"), (255.0, "x · 255")):
@@ -364,7 +535,8 @@ def _learning_rates(facts: Facts, own: float) -> list[float]:
     estimated = [own * facts.step_scale] if facts.step_scale else []
     rounded = [float(f"{rate:.{digits}g}") for rate in estimated for digits in (2, 3)]
     likely = [rate for rate in LEARNING_RATES if not estimated or 0.5 < rate / estimated[0] < 2]
-    return [rate for rate in dict.fromkeys([*rounded, *likely, *estimated]) if rate != own]
+    rates = dict.fromkeys([*rounded, *likely, *estimated])
+    return [rate for rate in rates if not math.isclose(rate, own, rel_tol=1e-6)]
 
 
 def _other_setting(name: str, key: str, value: Any, advice: str) -> Mistake:
@@ -372,7 +544,16 @@ def _other_setting(name: str, key: str, value: Any, advice: str) -> Mistake:
 
 
 def _rebuilt(optimizer: Any, **changes: Any) -> Any:
-    return type(optimizer).from_config(optimizer.get_config() | changes)
+    """The optimizer with other settings; what exclude_from_weight_decay() was told is not in its config."""
+    rebuilt = type(optimizer).from_config(optimizer.get_config() | changes)
+    for name in EXCLUSIONS:
+        if hasattr(optimizer, name):
+            setattr(rebuilt, name, getattr(optimizer, name))
+    return rebuilt
+
+
+def _without_exclusions(optimizer: Any) -> Any:
+    return type(optimizer).from_config(optimizer.get_config())
 
 
 def _config(loss: Any) -> dict[str, Any]:
@@ -433,15 +614,17 @@ def _loss_in(dtype: str) -> Loss:
 
 
 def _clip_global(value: float) -> Gradients:
-    return lambda gradients: list(tf.clip_by_global_norm(gradients, value)[0])
+    return lambda gradients, rows: list(tf.clip_by_global_norm(gradients, value)[0])
 
 
 def _clip_each(value: float) -> Gradients:
-    return lambda gradients: [None if each is None else tf.clip_by_norm(each, value) for each in gradients]
+    return lambda gradients, rows: [
+        None if each is None else tf.clip_by_norm(each, value) for each in gradients
+    ]
 
 
 def _clip_entries(value: float) -> Gradients:
-    return lambda gradients: [
+    return lambda gradients, rows: [
         None if each is None else tf.clip_by_value(each, -value, value) for each in gradients
     ]
 

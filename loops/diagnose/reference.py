@@ -1,200 +1,172 @@
-"""Replays a case by this project's own step for any Keras model, with or without one known mistake."""
+"""fit() itself with one known mistake at a time: whole trainings, and single steps from any state."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from loops.case.loading import Batch, Case, Start, batch_spec
-from loops.case.running import Mode, traced
+from loops.case.batches import Batch
+from loops.case.loading import Case, Start
+from loops.case.running import FitOptions, MakeStep, Mode, train_by_fit
+from loops.diagnose.mistake import Mistake
+from loops.diagnose.step import Step, is_in_step, mistaken_step
 from loops.parity.states import Array, State, VariableName, snapshot
 
-Loss = Callable[["RowLoss", Any, Any], Any]
-Gradients = Callable[[list[Any]], list[Any]]
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One departure from fit(): its name, the detail that tells its variants apart, and the mended code.
-
-    The other fields say where it enters the step; each default is what fit() does. `rounding` is true
-    where it changes the rounding alone.
-    """
-
-    name: str
-    detail: str = ""
-    advice: str = ""
-    training: bool = True
-    regularisers: bool = True
-    inputs: Callable[[Any], Any] | None = None
-    predictions: Callable[[Any], Any] | None = None
-    loss: Loss | None = None  # of one output; of several, the sum
-    only_output: int | None = None  # the one whose loss counts
-    gradients: Gradients | None = None
-    variables: Callable[[tf.keras.Model], list[Any]] | None = None
-    optimizer: Callable[[Any], Any] | None = None
-    constraints: bool = True
-    unfreeze: bool = False
-    fresh_optimizer: bool = False
-    accumulate: int = 1
-    accumulate_mean: bool = False
-    never_cleared: bool = False
-    skip: Callable[[Batch], bool] | None = None
-    rounding: bool = False
-
-    @property
-    def stateful(self) -> bool:
-        """Whether it carries something from step to step that weights and slots do not show."""
-        return self.accumulate > 1 or self.never_cleared
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.detail})" if self.detail else self.name
-
-
-NO_MISTAKE = Mistake("none")
-
-
-@dataclass(frozen=True)
-class RowLoss:
-    """The case's loss function, row by row."""
-
-    function: Any
-
-    def __call__(self, y: Any, prediction: Any) -> Any:
-        """The loss of each row, unreduced."""
-        if isinstance(self.function, tf.keras.losses.Loss):
-            return self.function.call(y, prediction)
-        return self.function(y, prediction)
+StopAfter = Callable[[int, State], bool]  # of a step's number, from 1, and the state after it
 
 
 class Replayer:
-    """Replays trainings of one case from its start, with or without a mistake."""
+    """Replays fit()'s training of one case from its start, with a mistake or without.
 
-    def __init__(self, case: Case, epoch: Sequence[Batch], start: Start, mode: Mode) -> None:
-        self._case, self._epoch, self._start, self._mode = case, epoch, start, mode
-        self._model = case.model(epoch[0], start)
-        layers = self._model._flatten_layers(include_self=False)  # nested ones have no public list
-        self._frozen = [(layer, layer.trainable) for layer in layers if not layer.trainable]
-        self._constraints = [variable.constraint for variable in self._model.variables]
-        losses = tf.nest.flatten(case.loss())
-        self._row_losses = [RowLoss(tf.keras.losses.get(loss)) for loss in losses]
+    `base` makes the right train_step, where that is not the model's own.
+    """
 
-    def replay(self, mistake: Mistake, steps: int, order: Sequence[int] | None = None) -> Iterator[State]:
-        """Train from the start and yield the state after each step. `order` names the batch of each step."""
-        optimizer, step = self._prepare(mistake)
-        _assign(self._model.variables, self._start.values)
-        run = traced(step, self._mode, [*batch_spec(self._epoch[0]), _FLAG])
-        for index in range(steps):
-            batch = self._epoch[order[index] if order else index % len(self._epoch)]
-            self._advance(mistake, optimizer, run, batch, index)
-            yield snapshot(self._model, optimizer, {})
+    def __init__(
+        self, path: Path, epoch: Sequence[Batch], start: Start, mode: Mode, base: MakeStep | None = None
+    ) -> None:
+        self._path, self._epoch, self._start, self._mode, self._base = path, list(epoch), start, mode, base
 
-    def one_step(self, mistake: Mistake, before: State | None, index: int) -> State | None:
-        """One eager step (number `index`, from 0) from `before`. It differs from the traced one by rounding.
+    def replay(
+        self,
+        mistake: Mistake,
+        steps: int,
+        stop_after: StopAfter | None = None,
+        *,
+        rewritten: bool = False,
+    ) -> list[State]:
+        """Train from the start; the state after each step, until `stop_after` says so.
 
-        Returns None where one step cannot tell: the mistake's optimizer keeps other slots than `before`.
+        `rewritten` takes this room's writing of the step even where there is no mistake in it, to see
+        whether that writing reproduces fit().
         """
-        optimizer, step = self._prepare(mistake)
+        case = Case(self._path)
+        left_out = {
+            name: value(case.fit_args[name]) if callable(value) else value
+            for name, value in mistake.without.items()
+            if name != "sample_weight"
+        }
+
+        def make(model: tf.keras.Model) -> Step:
+            right: Step = self._base(model) if self._base else model.train_step
+            if not (rewritten or is_in_step(mistake)):
+                return right
+            return mistaken_step(model, mistake, case.loss(), case.compile_args)
+
+        options = FitOptions(
+            mode=self._mode,
+            make_step=make,
+            compile_args={name: left_out[name] for name in left_out if name in case.compile_args},
+            fit_args={name: left_out[name] for name in left_out if name in case.fit_args},
+            data=without_weights if "sample_weight" in mistake.without else None,
+            optimizer=mistake.optimizer,
+            stop_after=stop_after,
+        )
+        return train_by_fit(case, self._epoch, steps, self._start, options).states
+
+
+def without_weights(batch: Batch) -> Batch:
+    """The batch without its sample weights."""
+    return batch._replace(sample_weight=None)
+
+
+class OneStep:
+    """Single steps of fit(), run eagerly on one model from any state; within rounding of the traced ones."""
+
+    def __init__(
+        self, path: Path, epoch: Sequence[Batch], start: Start, base: MakeStep | None = None
+    ) -> None:
+        self._case, self._start = Case(path), start
+        self._model = self._case.model(epoch[0], start)
+        if base:
+            base(self._model)  # for the loss that it puts in place
+        layers = self._model._flatten_layers(include_self=False)  # nested ones have no public list
+        self._trainable = [(layer, layer.trainable) for layer in layers]
+        self._constraints = [variable.constraint for variable in self._model.variables]
+        self._epoch = [_weighed_by_class(batch, self._case.fit_args) for batch in epoch]
+        self._fresh: dict[int, list[Any]] = {}  # slots of an optimizer before its first step
+
+    def run(self, mistake: Mistake, before: State | None, after: State, index: int) -> State | None:
+        """Step `index` (from 0) from the state `before` (None: the start); `after` is fit()'s state after it.
+
+        None where one step cannot tell: the mistake's optimizer keeps other slots than `before` holds.
+        """
+        optimizer, step = self._compiled(mistake)
+        if not self._place(optimizer, mistake, before, after):
+            return None
+        step(self._epoch[index % len(self._epoch)].data())
+        return snapshot(self._model, optimizer, {})
+
+    def gradients(
+        self, mistake: Mistake, before: State | None, after: State, index: int
+    ) -> dict[VariableName, Array]:
+        """The gradients that the optimizer gets in that step; none where one step cannot tell."""
+        held: dict[VariableName, Array] = {}
+        names = {id(variable): VariableName(i, "") for i, variable in enumerate(self._model.variables)}
+
+        def look(gradients: list[Any], rows: Any) -> list[Any]:
+            if mistake.gradients:
+                gradients = mistake.gradients(gradients, rows)
+            variables = (
+                mistake.variables(self._model) if mistake.variables else self._model.trainable_variables
+            )
+            for gradient, variable in zip(gradients, variables, strict=True):
+                if gradient is not None:
+                    held[names[id(variable)]] = tf.convert_to_tensor(gradient).numpy()
+            return gradients
+
+        self.run(replace(mistake, gradients=look), before, after, index)
+        return held
+
+    def _compiled(self, mistake: Mistake) -> tuple[Any, Step]:
+        case, model = self._case, self._model
+        optimizer = case.optimizer()
+        if mistake.optimizer:
+            optimizer = mistake.optimizer(optimizer)
+        for layer, trainable in self._trainable:
+            layer.trainable = trainable
+        for variable, constraint in zip(model.variables, self._constraints, strict=True):
+            variable.constraint = constraint
+        compiled = {key: value for key, value in case.compile_args.items() if key != "steps_per_execution"}
+        model.compile(optimizer, loss=case.loss(), **{**compiled, "jit_compile": False, "run_eagerly": True})
+        return optimizer, mistaken_step(model, mistake, case.loss(), case.compile_args)
+
+    def _place(self, optimizer: Any, mistake: Mistake, before: State | None, after: State) -> bool:
+        """Put model and optimizer where the step begins; false where the optimizer has other slots."""
+        fresh = self._fresh.setdefault(id(optimizer), _values(optimizer.variables))
+        slots = fresh if before is None else list(before.slots.values())
+        if [np.shape(value) for value in slots] != [tuple(slot.shape) for slot in optimizer.variables]:
+            return False
         if before is None:
             _assign(self._model.variables, self._start.values)
         else:
-            _assign(self._model.variables, _in_order({**before.weights, **before.random}))
-            slots = list(before.slots.values())
-            if [value.shape for value in slots] != [tuple(slot.shape) for slot in optimizer.variables]:
-                return None
-            own_rate = [v.numpy() for v in optimizer.variables if v.name == "learning_rate"]
-            _assign(optimizer.variables, slots)
-            _assign([v for v in optimizer.variables if v.name == "learning_rate"], own_rate)
-        self._advance(mistake, optimizer, step, self._epoch[index % len(self._epoch)], index)
-        return snapshot(self._model, optimizer, {})
-
-    def _advance(self, mistake: Mistake, optimizer: Any, run: Any, batch: Batch, index: int) -> None:
-        if mistake.skip and mistake.skip(batch):
-            return
-        if mistake.fresh_optimizer:
-            _assign(optimizer.variables, self._fresh_slots)
-        run(*batch, tf.constant((index + 1) % mistake.accumulate == 0))
-
-    def _prepare(self, mistake: Mistake) -> tuple[Any, Callable[..., None]]:
-        model = self._model
-        optimizer = self._case.optimizer()
-        if mistake.optimizer:
-            optimizer = mistake.optimizer(optimizer)
-        model.compile(optimizer, loss=self._case.loss(), jit_compile=False)
-        for layer, trainable in self._frozen:
-            layer.trainable = trainable or mistake.unfreeze
-        for variable, constraint in zip(model.variables, self._constraints, strict=True):
-            variable.constraint = constraint if mistake.constraints else None
-        variables = mistake.variables(model) if mistake.variables else list(model.trainable_variables)
-        optimizer.build(variables)
-        self._fresh_slots = [variable.numpy() for variable in optimizer.variables]
-        return optimizer, self._make_step(mistake, optimizer, variables)
-
-    def _make_step(self, mistake: Mistake, optimizer: Any, variables: list[Any]) -> Callable[..., None]:
-        sums = (
-            [tf.Variable(tf.zeros_like(each), trainable=False) for each in variables]
-            if mistake.stateful
-            else []
-        )
-        tensors = [variable.value for variable in variables]
-
-        def step(x: Any, y: Any, due: Any) -> None:
-            with tf.GradientTape() as tape:
-                tape.watch(tensors)  # frozen ones too, where the mistake asks for them
-                loss = self._loss(mistake, x, y)
-            gradients = tape.gradient(loss, tensors)
-            if mistake.gradients:
-                gradients = mistake.gradients(gradients)
-            if not mistake.stateful:
-                optimizer.apply(gradients, variables)
-                return
-            for total, gradient in zip(sums, gradients, strict=True):
-                total.assign_add(tf.zeros_like(total) if gradient is None else gradient)
-            done = tf.constant(0)
-            tf.cond(due, lambda: self._apply_sums(mistake, optimizer, variables, sums), lambda: done)
-
-        return step
-
-    def _apply_sums(self, mistake: Mistake, optimizer: Any, variables: list[Any], sums: list[Any]) -> Any:
-        divisor = float(mistake.accumulate) if mistake.accumulate_mean else 1.0
-        optimizer.apply([total / divisor for total in sums], variables)
-        if not mistake.never_cleared:
-            for total in sums:
-                total.assign(tf.zeros_like(total))
-        return tf.constant(0)
-
-    def _loss(self, mistake: Mistake, x: Any, y: Any) -> Any:
-        model = self._model
-        if mistake.inputs:
-            x = tf.nest.map_structure(mistake.inputs, x)
-        prediction = model(x, training=mistake.training)
-        if mistake.predictions:
-            prediction = tf.nest.map_structure(mistake.predictions, prediction)
-        if mistake.loss:
-            extra = list(model.losses) if mistake.regularisers else []
-            parts = [*self._output_losses(mistake, y, prediction), *extra]
-            return tf.keras.ops.sum(parts) if len(parts) > 1 else parts[0]
-        if mistake.regularisers:
-            return model.compute_loss(x, y, prediction, training=True)
-        return model._compile_loss(y, prediction)  # the data's part alone has no public name
-
-    def _output_losses(self, mistake: Mistake, y: Any, prediction: Any) -> list[Any]:
-        targets, outputs = tf.nest.flatten(y), tf.nest.flatten(prediction)
-        rows = self._row_losses * (len(outputs) if len(self._row_losses) == 1 else 1)
-        assert mistake.loss is not None
-        losses = [mistake.loss(*each) for each in zip(rows, targets, outputs, strict=True)]
-        return losses if mistake.only_output is None else [losses[mistake.only_output]]
+            values = {**before.weights, **before.random}
+            _assign(self._model.variables, [values[name] for name in sorted(values)])
+        rates = [variable for variable in optimizer.variables if variable.name == "learning_rate"]
+        # A callback may have set the rate where this step's epoch began; a mistake may have its own
+        now = [value for name, value in after.slots.items() if name.path.endswith("learning_rate")]
+        own = _values(rates) if mistake.optimizer or len(now) != len(rates) else now
+        _assign(optimizer.variables, slots)
+        _assign(rates, own)
+        return True
 
 
-_FLAG = tf.TensorSpec([], tf.bool)
+def _weighed_by_class(batch: Batch, fit_args: Mapping[str, Any]) -> Batch:
+    """The batch with the sample weights that fit() makes of class_weight."""
+    if not fit_args.get("class_weight"):
+        return batch
+    # It has no public name
+    from keras.src.trainers.data_adapters.tf_dataset_adapter import make_class_weight_map_fn  # noqa: PLC0415
+
+    return Batch(*make_class_weight_map_fn(fit_args["class_weight"])(*batch.data()))
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    return [variable.numpy() for variable in variables]
 
 
 def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _in_order(arrays: dict[VariableName, Array]) -> list[Array]:
-    """The arrays in the order of their variables."""
-    return [arrays[name] for name in sorted(arrays)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loops.case.loading import batch_size
+from loops.case.batches import batch_size
 from loops.diagnose.diagnosis import Diagnosis
 from loops.diagnose.trainings import Trainings
 from loops.parity.states import State
@@ -47,7 +47,9 @@ def other_reports(trainings: Trainings) -> list[str]:
     """Where the reported numbers first differ from fit()'s running means; none where they are right."""
     if _unlike(trainings) is None:
         return []
-    for step, (mine, theirs) in enumerate(zip(trainings.reported, trainings.fit, strict=True), start=1):
+    for step, (mine, theirs) in enumerate(
+        zip(trainings.user.states, trainings.fit.states, strict=True), start=1
+    ):
         for name in theirs.reported.keys() & mine.reported.keys():
             a, b = mine.reported[name], theirs.reported[name]
             if not np.isclose(a, b, rtol=10 * TOLERANCE, atol=TOLERANCE):
@@ -56,7 +58,9 @@ def other_reports(trainings: Trainings) -> list[str]:
 
 
 def _unlike(trainings: Trainings) -> WrongAverage | None:
-    return unlike(trainings.reported, trainings.fit, [batch_size(batch) for batch in trainings.epoch])
+    return unlike(
+        trainings.user.states, trainings.fit.states, [batch_size(batch) for batch in trainings.epoch]
+    )
 
 
 def unlike(user: Sequence[State], fit: Sequence[State], sizes: Sequence[int]) -> WrongAverage | None:

@@ -1,33 +1,40 @@
 """Finds which known mistake explains a departure: tries one step of each, then replays the likely ones."""
 
-import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from loops.diagnose.reference import Mistake, Replayer
+from loops.case.errors import reason
+from loops.diagnose.band import departure
+from loops.diagnose.mistake import Mistake
+from loops.diagnose.scale import SAME, Seen, scales_of
+from loops.diagnose.trainings import Trainings
 from loops.errors import UserError
 from loops.parity.differences import distance
 from loops.parity.states import State
 
-WINDOW = 3  # steps from the first divergence in which replays are weighed: later, rounding has grown
+WINDOW = 3  # steps from the first divergence by which replays are ordered: later, rounding has grown
 LIKELY = 0.3  # one step of a mistake must come this much nearer to the user than fit() is
-NEAR = 0.02  # a replay this much nearer explains the user's trajectory but for rounding
 MOST = 16  # likely mistakes that are replayed
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A replayed mistake: its distance from the user over fit()'s, and whether all steps agree to the bit."""
+    """A replayed mistake, and how its replay compares with the user's training.
+
+    `ratio` is its distance from the user over fit()'s, shortly after the first divergence. `exact` says
+    that all steps agree to the bit, `within` that all steps agree within the measured rounding.
+    """
 
     mistake: Mistake
     ratio: float
     exact: bool
+    within: bool
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,16 @@ class Found:
 class Search:
     """Compares known mistakes with the user's training.
 
-    `fit` is the right training, `first` the step (from 1) at which the user's departs from it, and
+    `first` is the step (from 1) at which it departs from fit()'s, `seen` what its gradients showed there;
     `on_try` is told of each mistake before it is tried.
     """
 
     def __init__(
-        self,
-        replayer: Replayer,
-        user: Sequence[State],
-        fit: Sequence[State],
-        first: int,
-        on_try: Callable[[Mistake], None],
+        self, trainings: Trainings, first: int, seen: Seen, on_try: Callable[[Mistake], None]
     ) -> None:
-        self._replayer, self._user, self._fit, self._first = replayer, user, fit, first
-        self._on_try = on_try
+        self._trainings, self._first, self._seen, self._on_try = trainings, first, seen, on_try
+        self._user, self._fit = trainings.user.states, trainings.reference.states
+        self._replayer, self._one_step = trainings.replayer(), trainings.one_step()
         self._not_replayed: list[NotReplayed] = []
 
     def run(self, mistakes: Iterable[Mistake]) -> Found:
@@ -79,7 +82,7 @@ class Search:
             warnings.simplefilter("ignore")  # Keras may well warn about a planted mistake
             replayed = [self._attempt(self._replay, mistake) for mistake in self._likely(mistakes)]
         candidates = [candidate for candidate in replayed if candidate and np.isfinite(candidate.ratio)]
-        candidates.sort(key=lambda candidate: (not candidate.exact, candidate.ratio))
+        candidates.sort(key=lambda each: (not each.exact, not each.within, each.ratio))
         return Found(tuple(candidates), tuple(self._not_replayed))
 
     def _likely(self, mistakes: Iterable[Mistake]) -> list[Mistake]:
@@ -103,18 +106,19 @@ class Search:
         self._on_try(mistake)
         try:
             return function(mistake)
-        except UserError:
-            raise
+        except UserError as error:  # the replay ran inside the case's fit()
+            self._not_replayed.append(NotReplayed(mistake, str(error), does_not_apply=True))
         except Exception as error:  # a planted mistake can raise anything; the evidence names it
             refused = isinstance(error, ValueError | tf.errors.InvalidArgumentError)
-            self._not_replayed.append(NotReplayed(mistake, _reason(error), does_not_apply=refused))
-            return None
+            self._not_replayed.append(NotReplayed(mistake, reason(error), does_not_apply=refused))
+        return None
 
     def _one_step_ratio(self, mistake: Mistake) -> float | None:
         """How near one step of the mistake comes to the user's, over how near fit()'s own is."""
         at = self._first - 1
         apart = distance(self._fit[at], self._user[at])
-        state = self._replayer.one_step(mistake, self._fit[at - 1] if at else None, at)
+        before = self._fit[at - 1] if at else None
+        state = self._one_step.run(mistake, before, self._fit[at], at)
         if state is None:
             return 0.0  # one step cannot tell; the replay will
         if not apart:
@@ -123,25 +127,40 @@ class Search:
         return ratio if np.isfinite(ratio) else None
 
     def _replay(self, mistake: Mistake) -> Candidate:
-        """Replay around the first divergence, and to the end while every step agrees to the bit."""
-        ratios: list[float] = []
-        exact = True
-        horizon = min(self._first + WINDOW - 1, len(self._user))
-        for step, state in enumerate(self._replayer.replay(mistake, len(self._user))):
-            own = distance(state, self._user[step])
-            exact = exact and own == 0
-            apart = distance(self._fit[step], self._user[step])
-            if step < horizon and apart:
-                ratios.append(own / apart)
-            if step + 1 >= horizon and not exact:
-                break
-        return Candidate(mistake, float(np.mean(ratios)) if ratios else float("inf"), exact)
+        """Replay around the first divergence, and to the end while every step agrees within rounding."""
+        comparison = _Comparison(self._trainings, self._first)
+        self._replayer.replay(mistake, self._trainings.steps, comparison.stop_after)
+        ratios = comparison.ratios
+        ratio = float(np.mean(ratios)) if ratios else float("inf")
+        within = comparison.exact or (comparison.within and self._gradients_agree(mistake))
+        return Candidate(mistake, ratio, comparison.exact, within)
+
+    def _gradients_agree(self, mistake: Mistake) -> bool:
+        """Whether the mistake makes the user's gradients too: under Adam the weights hardly show a scale."""
+        if mistake.without or not self._seen.user:
+            return True
+        at = self._first - 1
+        before = self._fit[at - 1] if at else None
+        own = self._one_step.gradients(mistake, before, self._fit[at], at)
+        tolerance = self._seen.first.tolerance if self._seen.first else SAME
+        return not own or scales_of(self._seen.user, own, 1, tolerance).none
 
 
-def _reason(error: Exception) -> str:
-    """The error in one line, without the stack and the node names that TensorFlow and Keras put around it."""
-    text = str(error).partition("Arguments received by")[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "[[{{" not in line]
-    told = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", lines[-1]) if lines else "no message"
-    kind = type(error).__name__
-    return told if told.startswith(f"{kind}:") else f"{kind}: {told}"
+class _Comparison:
+    """Compares a replay with the user's training step by step, as it goes."""
+
+    def __init__(self, trainings: Trainings, first: int) -> None:
+        self.ratios: list[float] = []
+        self.exact = self.within = True
+        self._trainings, self._horizon = trainings, min(first + WINDOW - 1, trainings.steps)
+
+    def stop_after(self, step: int, state: State) -> bool:
+        trainings = self._trainings
+        user, fit = trainings.user.states[step - 1], trainings.reference.states[step - 1]
+        own, apart = distance(state, user), distance(fit, user)
+        self.exact = self.exact and own == 0
+        if not self.exact:
+            self.within = self.within and departure(state, user, trainings.start) <= trainings.band.at(step)
+        if step < self._horizon + 1 and apart:
+            self.ratios.append(own / apart)
+        return step >= self._horizon and not self.within

@@ -1,19 +1,33 @@
-"""Trains a case by fit() and by the user's step, and finds the right training to compare the step with."""
+"""Trains a case by fit() and by what the user wrote, and finds the run of fit() to compare it with."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from loops.case.loading import Batch, Case, CaseError, Start
-from loops.case.running import Mode, check_finite, is_graph_function, train_by_fit, train_by_step
-from loops.diagnose.reference import NO_MISTAKE, Replayer
-from loops.parity.differences import distance, first_divergence, gap_of, norm
+from loops.case.batches import Batch
+from loops.case.errors import CaseError
+from loops.case.loading import Case, Start
+from loops.case.running import (
+    Course,
+    FitOptions,
+    MakeStep,
+    Mode,
+    check_finite,
+    is_graph_function,
+    own_mode,
+    start_of,
+    train_by_fit,
+    train_by_step,
+)
+from loops.diagnose.band import Band, departure, measure_band
+from loops.diagnose.reference import OneStep, Replayer
+from loops.diagnose.step import keras_own
+from loops.parity.differences import first_divergence
 from loops.parity.states import State
 
-ROUNDING = 1e-5  # a departure this small against the distance travelled is rounding
-SUDDEN = 100  # rounding does not grow this much within a step
 Say = Callable[[str], None]
 
 
@@ -21,37 +35,59 @@ Say = Callable[[str], None]
 class Trainings:
     """A case trained by fit() and by the user's step, from one start on the same batches.
 
-    `mode` is how the user's step ran. `baseline` is the right training in that mode: fit()'s own, or a
-    replay without any mistake, which differs from fit() by rounding alone. `reported` is the user's run
-    as the user runs it: eager where the step is no tf.function.
+    `fit` is fit() as the case runs it, `user` the user's run as it stands. `mode` is how the user's step
+    ran, and `reference` is fit() itself in that mode. `right_step` makes fit()'s training step where that
+    is not the model's own: what is examined is then the model's class.
     """
 
     path: Path
     epoch: list[Batch]
     start: Start
-    fit: list[State]
-    user: list[State]
+    fit: Course
+    user: Course
     mode: Mode
-    baseline: list[State]
-    reported: list[State]
+    reference: Course
+    right_step: MakeStep | None = None
 
     @property
-    def note(self) -> str:
-        """What the verdict adds where the step could not be traced."""
-        return " (compared within rounding: the step could not be traced)" if self.mode == "eager" else ""
+    def steps(self) -> int:
+        """How many steps are compared."""
+        return len(self.fit.states)
+
+    @cached_property
+    def band(self) -> Band:
+        """How far right trainings of this case drift apart by rounding alone."""
+        others = [] if self.reference is self.fit else [self.fit.states]
+        if self.mode != "eager":
+            others.append(self._fit_in("eager"))
+        return measure_band(
+            self.path, self.epoch, self.start, self.reference.states, self.mode, others, self.right_step
+        )
+
+    def _fit_in(self, mode: Mode) -> list[State]:
+        options = FitOptions(mode=mode, make_step=self.right_step)
+        return train_by_fit(Case(self.path), self.epoch, self.steps, self.start, options).states
 
     @property
     def changed(self) -> frozenset[int]:
         """Indices into model.variables of the weights that the user's step ever changed."""
-        return _changed(self.user, self.start)
+        return _changed(self.user.states, self.start)
 
     def departure(self, step: int) -> float:
-        """The user's departure from the baseline after `step` steps, from 1."""
-        return departure(self.user, self.baseline, self.start, step)
+        """The user's departure from fit() in the same mode after `step` steps, from 1."""
+        return departure(self.user.states[step - 1], self.reference.states[step - 1], self.start)
+
+    def within_rounding(self) -> bool:
+        """Whether the user's departure stays within the band at every step."""
+        return all(self.departure(step) <= self.band.at(step) for step in range(1, self.steps + 1))
 
     def replayer(self) -> Replayer:
-        """A replayer that runs as the user's step ran."""
-        return Replayer(Case(self.path), self.epoch, self.start, self.mode)
+        """Replays fit() in the user's mode."""
+        return Replayer(self.path, self.epoch, self.start, self.mode, self.right_step)
+
+    def one_step(self) -> OneStep:
+        """Single steps of fit()."""
+        return OneStep(self.path, self.epoch, self.start, self.right_step)
 
 
 def train_both(path: Path, steps: int, say: Say) -> Trainings:
@@ -62,91 +98,53 @@ def train_both(path: Path, steps: int, say: Say) -> Trainings:
     """
     case = Case(path)
     epoch = case.epoch(steps)
+    start = start_of(case, epoch[0])
     say(f"fit(): {steps} steps, {len(epoch)} batches an epoch")
-    start, fit = train_by_fit(case, epoch, steps, None)
-    check_finite(path, "fit()", fit)
-    say("your train_step: the same start, the same batches")
-    user, mode, reported = _train_user(path, epoch, steps, start)
-    check_finite(path, "train_step", user)
-    if not _changed(user, start):
+    right_step = None if case.has_step else keras_own
+    fit = train_by_fit(Case(path), epoch, steps, start, FitOptions(make_step=right_step))
+    check_finite(path, "fit()", fit.states)
+    steps = len(fit.states)  # a callback may have ended it earlier
+    if case.has_step:
+        say("your train_step: the same start, the same batches")
+        user = train_by_step(Case(path), epoch, steps, start)
+    else:
+        say("fit() with your model's own train_step: the same start, the same batches")
+        user = train_by_fit(Case(path), epoch, steps, start)
+    check_finite(path, "train_step", user.states)
+    if not _changed(user.states, start):
         raise CaseError(
             f"{path}: train_step trains nothing: no variable of the model changed in {steps} steps. "
             "Does it apply the gradients to model.trainable_variables?"
         )
-    mode, baseline = _baseline(path, epoch, start, fit, user, mode)
-    return Trainings(path, epoch, start, fit, user, mode, baseline, reported)
+    mode, reference = _reference(path, epoch, start, fit, user)
+    return Trainings(path, epoch, start, fit, user, mode, reference, right_step)
 
 
-def departure(user: Sequence[State], fit: Sequence[State], start: Start, step: int) -> float:
-    """The user's distance from fit() after `step` steps (from 1), over the distance fit() has travelled.
+def _reference(
+    path: Path, epoch: list[Batch], start: Start, fit: Course, user: Course
+) -> tuple[Mode, Course]:
+    """How the user's step ran, and fit() in that mode.
 
-    Where the weights agree to the bit, it is the distance of the optimizer slots over their size.
+    A step that is no tf.function runs eagerly. A tf.function may trace once a batch size or with an open
+    one: the mode is the one in which fit() agrees with it for longer.
     """
-    mine, theirs = user[step - 1], fit[step - 1]
-    apart = distance(mine, theirs)
-    if any(gap_of(mine.weights[name], theirs.weights[name]).any() for name in mine.weights):
-        moves = (gap_of(array, start.values[name.index]) for name, array in theirs.weights.items())
-        travelled = norm(moves)
-    else:
-        travelled = norm(array for array in theirs.slots.values() if array.ndim)
-    if not apart:
-        return 0.0
-    return apart / travelled if travelled else float("inf")
+    case = Case(path)
+    own = own_mode(case)
+    if not case.has_step or first_divergence(fit.states, user.states) is None:
+        return own, fit
+    mode: Mode = "static" if is_graph_function(case.train_step) else "eager"
+    if mode == own:
+        return own, fit
+    other = train_by_fit(Case(path), epoch, len(fit.states), start, FitOptions(mode=mode))
+    if mode == "static" and _agreed(fit.states, user.states) > _agreed(other.states, user.states):
+        return own, fit
+    return mode, other
 
 
-def _train_user(
-    path: Path, epoch: list[Batch], steps: int, start: Start
-) -> tuple[list[State], Mode, list[State]]:
-    """Run the user's step in the mode that is nearest to fit()'s and still computes what the user has.
-
-    A tf.function runs as it is. Any other step runs traced with an open batch size, else traced for each
-    batch size, else eagerly. A trace freezes Python state (a counter, a list), so the step also runs
-    eagerly: where the two differ by more than rounding, the eager run counts. What the step reports is
-    read from the eager run too.
-    """
-    if is_graph_function(Case(path).train_step):
-        states = train_by_step(Case(path), epoch, steps, start, "static")
-        return states, "static", states
-    eager = _tried(path, epoch, steps, start, "eager")
-    traces: tuple[Mode, ...] = ("dynamic", "static")
-    for mode in traces:
-        states = _tried(path, epoch, steps, start, mode)
-        if states and not (eager and _jumps(states, eager, start)):
-            return states, mode, eager or states
-    states = eager or train_by_step(Case(path), epoch, steps, start, "eager")
-    return states, "eager", states
-
-
-def _tried(path: Path, epoch: list[Batch], steps: int, start: Start, mode: Mode) -> list[State]:
-    """The states of a run in `mode`; none where the step raises in it."""
-    try:
-        return train_by_step(Case(path), epoch, steps, start, mode)
-    except CaseError:
-        return []
-
-
-def _jumps(traced: Sequence[State], eager: Sequence[State], start: Start) -> bool:
-    """Whether two runs part suddenly. Rounding grows smoothly."""
-    before = 0.0
-    for step in range(1, len(traced) + 1):
-        apart = departure(eager, traced, start, step)
-        if apart > ROUNDING and apart > SUDDEN * before:
-            return True
-        before = apart
-    return False
-
-
-def _baseline(
-    path: Path, epoch: list[Batch], start: Start, fit: list[State], user: list[State], mode: Mode
-) -> tuple[Mode, list[State]]:
-    """The right training to compare the user's with: fit() or a replay, whichever agrees for longer."""
-    if mode == "dynamic" or first_divergence(fit, user) is None:
-        return "dynamic", fit
-    replay = list(Replayer(Case(path), epoch, start, mode).replay(NO_MISTAKE, len(user)))
-    by_fit, by_replay = first_divergence(fit, user), first_divergence(replay, user)
-    if mode == "static" and by_fit and by_replay and by_fit.step > by_replay.step:
-        return "dynamic", fit
-    return mode, replay
+def _agreed(fit: Sequence[State], user: Sequence[State]) -> int:
+    """For how many steps two runs agree to the bit."""
+    divergence = first_divergence(fit, user)
+    return divergence.step if divergence else len(fit) + 1
 
 
 def _changed(user: Sequence[State], start: Start) -> frozenset[int]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from loops.errors import Stopped
 
+LEAVE = os._exit  # before user code, which may be run under a guard, can ask for it
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 SHELL = 128  # a shell's exit code for a signal is this and its number
 
@@ -43,7 +44,7 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None:
-            os._exit(exit_code(number))
+            LEAVE(exit_code(number))
         self.number = number
         name = signal.Signals(number).name
         if not self.polite:

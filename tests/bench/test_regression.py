@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,11 +30,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def pretend(storage: Path, factor: float, **facts: object) -> None:
+def pretend(storage: Path, factor: float, without: tuple[str, ...] = (), **facts: object) -> None:
     """Change what was saved: all times by a factor, facts of the machine."""
     (path,) = storage.glob("*/*_base.json")
     saved = json.loads(path.read_text())
     saved["machine_info"]["fit_vs_tape"] |= facts
+    for name in without:
+        if not saved["machine_info"]["fit_vs_tape"][name]:  # what is set now would be named
+            del saved["machine_info"]["fit_vs_tape"][name]
     for row in saved["benchmarks"]:
         row["stats"]["median"] *= factor
     path.write_text(json.dumps(saved))
@@ -41,15 +45,20 @@ def pretend(storage: Path, factor: float, **facts: object) -> None:
 
 def test_regression_fails_the_run_and_a_faster_one_does_not(storage: Path) -> None:
     compare = ("--benchmark-compare", "--benchmark-compare-fail=median:30%")
-    pretend(storage, 100.0)  # 100 times as slow then
+    older = ("variables", "cpu_quota")  # which files had not before
+    pretend(storage, 100.0, older)  # 100 times as slow then
     done = bench(storage, *compare)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "another machine" not in done.stdout + done.stderr  # load and commit alone do not make one
-    pretend(storage, 1e-4, threads_intra_op=99)
+    pretend(storage, 1e-4, threads_intra_op=99, cpu_quota=0.5, variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
     done = bench(storage, *compare)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Performance has regressed" in done.stdout + done.stderr
-    assert "another machine or setting: threads_intra_op was 99, is " in done.stdout + done.stderr
+    (warning,) = re.findall(r"another machine or setting: (.*)\. What", done.stdout + done.stderr)
+    threads, quota, variable = warning.split("; ")
+    assert threads.startswith("threads_intra_op was 99, is ")
+    assert quota.startswith("cpu_quota was 0.5, is ")
+    assert variable.startswith("ONEDNN_MAX_CPU_ISA was AVX2, is ")
 
 
 def test_nothing_to_compare_with_is_said_and_the_run_goes_on(tmp_path: Path) -> None:

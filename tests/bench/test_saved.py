@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.report.__main__ import main
-from bench.report.saved import archive
+from bench.report.saved import archive, load
+from tests.bench.rows import ROWS, save
 
 NO_ROW = '{"benchmarks": [], "machine_info": {"fit_vs_tape": {"gpu": null}}}'
 
@@ -31,3 +32,14 @@ def test_archived_file_is_named_by_machine_and_drops_the_host(tmp_path: Path) ->
     copy = archive(tmp_path / "out.json", tmp_path / "results")
     assert copy.name == "intel-xeon-processor-2-cores.json"
     assert "secret" not in copy.read_text()
+
+
+def test_machine_is_described_with_its_quota_and_variables_where_the_file_has_them(tmp_path: Path) -> None:
+    older, newer = tmp_path / "older.json", tmp_path / "newer.json"
+    save(older, ROWS)
+    save(newer, ROWS, cpu_quota=1.5, variables={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+    versions = "TensorFlow 2, Keras 3, oneDNN off"
+    assert load(older).machine() == f"C, 2 cores, {versions}, load 0.5 at the start"
+    assert load(newer).machine() == (
+        f"C, 2 cores (by quota 1.5), {versions}, ONEDNN_MAX_CPU_ISA=AVX2, load 0.5 at the start"
+    )

@@ -20,6 +20,8 @@ from loops.run.environment import describe
 from loops.run.experiment import LOOPS
 from loops.run.seeds import draw, parity_line, summarise, write_csv
 from tests.conftest import CPU
+from tests.run.test_checkpoint import CONFIG as SETTINGS_THERE
+from tests.run.test_checkpoint import stopped_run
 
 CONFIG = TrainConfig(epochs=1, batch_size=125)
 
@@ -77,6 +79,46 @@ def test_run_that_failed_or_had_other_settings_does_not_count(small: FashionMnis
     (folder / "result.json").write_text(json.dumps(done))
     (folder / "config.json").write_text(json.dumps(settings | {"batch_size": 300}))
     assert study.find_result(tmp_path, training) is None
+
+
+def saved_result(runs: Path, environment: dict[str, Any], **more: Any) -> None:
+    """A finished run of fit on seed 0."""
+    folder = runs / "1-fit-seed0"
+    folder.mkdir(exist_ok=True)
+    settings = {"loop": "fit", "epochs": 1, "batch_size": 125, "learning_rate": 1e-3, "seed": 0}
+    (folder / "config.json").write_text(json.dumps(settings))
+    done = {"status": "done", "device": "cpu", "environment": environment, **more}
+    (folder / "result.json").write_text(json.dumps(done))
+
+
+def test_run_under_other_variables_or_cores_does_not_count(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = Training("fit", CONFIG, small, CPU)
+    here = describe(CPU, jit_compile=False) | {"cpu_quota": None, "variables": {}}
+    monkeypatch.setattr(study, "describe", lambda *_, **__: here)
+    for other in ({"variables": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}, {"cpu_quota": 0.5}, {"cores": 99}):
+        saved_result(tmp_path, here | other)
+        assert study.find_result(tmp_path, training) is None
+    saved_result(tmp_path, here, resumed=[{"step": 1, "changed": {"threads_intra_op": [1, 2]}}])
+    assert study.find_result(tmp_path, training) is None  # part of it was trained elsewhere
+    saved_result(tmp_path, here | {"commit": "0af"}, resumed=[{"step": 1, "changed": {"commit": ["0", "1"]}}])
+    assert study.find_result(tmp_path, training) is not None
+    older = {name: value for name, value in here.items() if name not in ("variables", "cpu_quota")}
+    saved_result(tmp_path, older)
+    assert study.find_result(tmp_path, training) is not None
+    monkeypatch.setattr(study, "describe", lambda *_, **__: here | {"variables": {"TF_X": "1"}})
+    assert study.find_result(tmp_path, training) is None
+
+
+def test_stopped_run_is_gone_on_with_under_the_same_variables_alone(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = stopped_run("tape", small, tmp_path, after=4)
+    training = Training("tape", SETTINGS_THERE, small, CPU)
+    assert study.find_unfinished(tmp_path, training) == stopped
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
+    assert study.find_unfinished(tmp_path, training) is None
 
 
 def test_summary_places_the_post_in_the_distribution() -> None:

@@ -1,0 +1,158 @@
+"""fit()'s training step with one known mistake in it, for any compiled Keras model."""
+
+from collections.abc import Callable, Mapping
+from types import MethodType
+from typing import Any
+
+import tensorflow as tf
+
+from loops.diagnose.mistake import NO_MISTAKE, Mistake, RowLoss
+
+Step = Callable[[Any], Any]  # of what fit() takes from its data: (x,), (x, y) or (x, y, sample_weight)
+
+
+def keras_own(model: tf.keras.Model) -> Step:
+    """Keras's own train_step and loss, for a model whose class overrides them."""
+    model.compute_loss = MethodType(tf.keras.Model.compute_loss, model)
+    step: Step = MethodType(tf.keras.Model.train_step, model)
+    return step
+
+
+def is_in_step(mistake: Mistake) -> bool:
+    """Whether the mistake changes the step, and not only what compile() and fit() get."""
+    plain = {"name", "detail", "advice", "optimizer", "without", "rounding", "scaled"}
+    names = [name for name in vars(mistake) if name not in plain]
+    return any(getattr(mistake, name) != getattr(NO_MISTAKE, name) for name in names)
+
+
+def mistaken_step(
+    model: tf.keras.Model, mistake: Mistake, loss: Any, compile_args: Mapping[str, Any]
+) -> Step:
+    """What Keras's train_step does, written so that a mistake can enter anywhere.
+
+    `loss` and `compile_args` are those that the model was compiled with.
+    """
+    return _Step(model, mistake, loss, compile_args).run
+
+
+class _Step:
+    def __init__(
+        self, model: tf.keras.Model, mistake: Mistake, loss: Any, compile_args: Mapping[str, Any]
+    ) -> None:
+        self._model, self._mistake = model, mistake
+        for variable in model.variables if not mistake.constraints else ():
+            variable.constraint = None
+        for layer in model._flatten_layers(include_self=False) if mistake.unfreeze else ():
+            layer.trainable = True  # nested ones have no public list
+        self._variables = list(mistake.variables(model) if mistake.variables else model.trainable_variables)
+        self._optimizer = model.optimizer
+        self._optimizer.build(self._variables)
+        self._fresh_slots = [variable.numpy() for variable in self._optimizer.variables]
+        self._losses = [tf.keras.losses.get(each) for each in tf.nest.flatten(loss)]
+        self._output_weights = tf.nest.flatten(compile_args.get("loss_weights"))
+        accumulates = mistake.accumulate > 1 or mistake.never_cleared
+        self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables * accumulates]
+        self._done = tf.Variable(0, trainable=False)  # steps
+
+    def run(self, data: Any) -> Any:
+        """One training step; returns the logs."""
+        x, y, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
+        rows = tf.shape(tf.nest.flatten(x)[0])[0]
+        only = self._mistake.only_rows
+        if only is None:
+            self._train(x, y, weights, rows)
+        else:
+            tf.cond(tf.equal(rows, only), lambda: self._train(x, y, weights, rows), lambda: tf.constant(0))
+        return self._model.get_metrics_result()
+
+    def _train(self, x: Any, y: Any, weights: Any, rows: Any) -> Any:
+        model, mistake, optimizer = self._model, self._mistake, self._optimizer
+        if mistake.fresh_every:
+            due = tf.equal(self._done % mistake.fresh_every, 0)
+            tf.cond(due, self._renew_optimizer, lambda: tf.constant(0))
+        self._done.assign_add(1)
+        tensors = [variable.value for variable in self._variables]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)  # frozen ones too, where the mistake asks for them
+            prediction = self._predict(x)
+            loss = self._loss(x, y, prediction, weights)
+            model._loss_tracker.update_state(loss, sample_weight=rows)
+            scaled = optimizer.scale_loss(loss) if mistake.scale_loss else loss
+        gradients = tape.gradient(scaled, tensors)
+        if mistake.gradients:
+            gradients = mistake.gradients(gradients, rows)
+        self._update(gradients)
+        model.compute_metrics(x, y, prediction, sample_weight=weights)
+        return tf.constant(0)
+
+    def _renew_optimizer(self) -> Any:
+        for variable, value in zip(self._optimizer.variables, self._fresh_slots, strict=True):
+            if variable.name != "learning_rate":  # a callback may have set it
+                variable.assign(value)
+        return tf.constant(0)
+
+    def _predict(self, x: Any) -> Any:
+        model, mistake = self._model, self._mistake
+        if mistake.inputs:
+            x = tf.nest.map_structure(mistake.inputs, x)
+        prediction = model(x, training=mistake.training) if model._call_has_training_arg else model(x)
+        if not mistake.mask:
+            for output in tf.nest.flatten(prediction):
+                output._keras_mask = None  # Keras's loss looks for it there
+        if mistake.predictions:
+            prediction = tf.nest.map_structure(mistake.predictions, prediction)
+        return prediction
+
+    def _loss(self, x: Any, y: Any, prediction: Any, weights: Any) -> Any:
+        model, mistake = self._model, self._mistake
+        if mistake.weights and weights is not None:
+            weights = tf.nest.map_structure(mistake.weights, weights)
+        if mistake.loss:
+            extra = list(model.losses) if mistake.regularisers else []
+            parts = [*self._output_losses(y, prediction, weights), *extra]
+            return tf.keras.ops.sum(parts) if len(parts) > 1 else parts[0]
+        if mistake.regularisers:
+            return model._compute_loss(x=x, y=y, y_pred=prediction, sample_weight=weights, training=True)
+        return model._compile_loss(y, prediction, weights)  # the data's part alone has no public name
+
+    def _output_losses(self, y: Any, prediction: Any, weights: Any) -> list[Any]:
+        """The mistake's loss of each output, weighed as compile() says."""
+        mistake = self._mistake
+        assert mistake.loss is not None
+        targets, outputs = tf.nest.flatten(y), tf.nest.flatten(prediction)
+        functions = self._losses * (len(outputs) if len(self._losses) == 1 else 1)
+        rows = _for_each(outputs, tf.nest.flatten(weights))
+        found = [
+            mistake.loss(RowLoss(function, row), target, output)
+            for function, row, target, output in zip(functions, rows, targets, outputs, strict=True)
+        ]
+        if mistake.only_output is not None:
+            return [found[mistake.only_output]]
+        factors = _for_each(outputs, self._output_weights)
+        return [
+            each if factor is None else factor * each for factor, each in zip(factors, found, strict=True)
+        ]
+
+    def _update(self, gradients: list[Any]) -> None:
+        mistake, optimizer = self._mistake, self._optimizer
+        if not self._sums:
+            optimizer.apply(gradients, self._variables)
+            return
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(tf.convert_to_tensor(gradient))
+        due = tf.equal(self._done % mistake.accumulate, 0)
+        tf.cond(due, self._apply_sums, lambda: tf.constant(0))
+
+    def _apply_sums(self) -> Any:
+        mistake = self._mistake
+        divisor = float(mistake.accumulate) if mistake.accumulate_mean else 1.0
+        self._optimizer.apply([total / divisor for total in self._sums], self._variables)
+        for total in self._sums if not mistake.never_cleared else ():
+            total.assign(tf.zeros_like(total))
+        return tf.constant(0)
+
+
+def _for_each(outputs: list[Any], values: list[Any]) -> list[Any]:
+    """One value an output: the same for all where there is one."""
+    return values * len(outputs) if len(values) == 1 else values

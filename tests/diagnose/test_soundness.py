@@ -1,0 +1,178 @@
+"""A verdict may be silent; it may not mislead."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loops.case.loading import Start
+from loops.diagnose.band import FACTOR, FLOOR, Band, moved_by_one_ulp
+from loops.diagnose.engine import diagnose
+from loops.diagnose.explain import MORE_THAN_ONE
+from loops.diagnose.scale import SAME, Scales, Seen, scales_of
+from loops.parity.states import VariableName
+
+HEAD = """
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+criterion = loss = keras.losses.MeanSquaredError()
+
+
+def make_model():
+    dense = keras.layers.Dense
+    return keras.Sequential([keras.Input((6,)), dense(9, activation="tanh"), dense(2)])
+
+
+def make_optimizer():
+    return keras.optimizers.Adam(1e-3)
+
+
+def batches():
+    random = np.random.default_rng(2)
+    for rows in (16, 16, 16, 7):
+        x = random.normal(size=(rows, 6)).astype("float32")
+        yield x, x[:, :2] * x[:, 2:4]
+"""
+STEP = """
+
+@tf.function
+def train_step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        value = {loss}
+    gradients = tape.gradient(value, model.trainable_variables)
+    {change}
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return value
+"""
+RIGHT = "criterion(y, model(x, training=True))"
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def case(loss: str = RIGHT, change: str = "pass", head: str = HEAD) -> Path:
+        path = tmp_path / "case.py"
+        path.write_text(head + STEP.format(loss=loss, change=change))
+        return path
+
+    return case
+
+
+def test_loss_scaled_under_adam_is_found_though_the_weights_hardly_show_it(write: Write) -> None:
+    found = diagnose(write("144.0 * " + RIGHT), 10)
+    assert not found.identical
+    assert found.verdict.startswith("loss or gradients scaled by 144:")
+    assert found.cause == found.verdict
+
+
+def test_gradients_scaled_for_some_layers_are_found_under_adam(write: Write) -> None:
+    found = diagnose(write(change="gradients = [0.1 * g for g in gradients[:2]] + gradients[2:]"), 10)
+    assert found.verdict == "gradients of some variables scaled, by 0.1"
+
+
+def test_departure_beyond_rounding_is_not_called_a_kind_of_rounding(write: Write) -> None:
+    """The loss is a sum over outputs divided by a constant: it rounds otherwise, and is twice as large."""
+    found = diagnose(
+        write("tf.reduce_sum(tf.square(y - model(x, training=True))) / tf.cast(tf.shape(x)[0], tf.float32)"),
+        10,
+    )
+    assert found.verdict.startswith("loss or gradients scaled by 2:")
+
+
+def test_the_same_mathematics_in_other_kernels_is_within_rounding(write: Write) -> None:
+    found = diagnose(write("tf.reduce_mean(tf.reduce_mean((y - model(x, training=True)) ** 2, axis=0))"), 10)
+    assert found.verdict in ("identical", "identical within rounding")
+    assert found.identical
+
+
+def test_unknown_mistake_is_silent_and_says_where_it_begins(write: Write) -> None:
+    found = diagnose(
+        write(change="gradients = [g + 0.01 * tf.sin(40 * v) for g, v in zip(gradients, model.weights)]"),
+        10,
+    )
+    assert found.verdict == MORE_THAN_ONE
+    assert found.cause is None
+    assert any(line.startswith("gradients: differ") for line in found.evidence)
+
+
+OWN_STEP = HEAD.replace(
+    "def make_model():\n    dense = keras.layers.Dense\n    return keras.Sequential(",
+    '''
+class Own(keras.Sequential):
+    """Its train_step is no writing of Keras's: it forgets nothing, and adds something."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            value = self.compute_loss(x, y, self(x, training=True)) + tf.reduce_mean(self.layers[0].kernel)
+        gradients = tape.gradient(value, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"loss": value}
+
+
+def make_model():
+    dense = keras.layers.Dense
+    return Own(''',
+)
+
+
+def test_no_mistake_in_the_step_is_named_where_the_replay_does_not_give_fits_own_run(write: Write) -> None:
+    found = diagnose(write("2.0 * " + RIGHT, head=OWN_STEP), 8)
+    assert not found.identical
+    assert found.cause is None
+    assert any("does not reproduce fit() here" in line for line in found.evidence)
+
+
+def test_start_is_moved_by_one_ulp_in_every_floating_value() -> None:
+    values = np.array([1.0, -2.0, 0.0, 1e-3], np.float32), np.array([3, 4], np.uint32)
+    moved = moved_by_one_ulp(Start(values), seed=1).values
+    assert np.array_equal(moved[1], values[1])
+    assert moved[0][2] == 0
+    for index in (0, 1, 3):
+        neighbours = [np.nextafter(values[0][index], np.float32(end)) for end in (-np.inf, np.inf)]
+        assert moved[0][index] in neighbours
+    other = moved_by_one_ulp(Start(values), seed=2).values
+    assert not np.array_equal(moved[0], other[0])
+
+
+def test_band_is_the_widest_drift_so_far() -> None:
+    band = Band([[1e-6, 3e-6, 2e-6], [2e-6, 1e-6, 1e-6]])
+    assert [band.at(step) for step in (1, 2, 3, 9)] == pytest.approx([2e-5, 3e-5, 3e-5, 3e-5])
+    assert Band([[0.0]]).at(1) == FACTOR * FLOOR
+
+
+def named(*arrays: list[float]) -> dict[VariableName, np.ndarray]:
+    return {VariableName(index, "v"): np.array(array, np.float32) for index, array in enumerate(arrays)}
+
+
+def test_scales_worked_out_by_hand() -> None:
+    fit = named([1.0, 2.0], [3.0])
+    scaled = scales_of(named([2.0, 4.0], [6.0]), fit, 4)
+    assert scaled.explain
+    assert scaled.one == pytest.approx(2)
+    assert not scaled.none
+    by_variable = scales_of(named([1.0, 2.0], [0.3]), fit, 4)
+    assert by_variable.explain
+    assert by_variable.one is None
+    assert not scales_of(named([2.0, 1.0], [3.0]), fit, 4).explain
+    assert scales_of(fit, fit, 4).none
+
+
+def test_gradient_that_is_rounding_alone_has_no_scale() -> None:
+    """A bias before a normalisation: its gradient is zero but for rounding."""
+    found = scales_of(named([1.0, 2.0], [3e-8]), named([1.0, 2.0], [-1e-8]), 4)
+    assert found.none
+    assert list(found.by_variable) == [VariableName(0, "v")]
+
+
+def test_factor_by_rows_is_told_from_a_constant_one() -> None:
+    def at(rows: int, scale: float) -> Scales:
+        return Scales(rows, {VariableName(0, "v"): scale}, 0.0, SAME)
+
+    assert Seen(at(16, 144.0), at(7, 144.0)).factor() == 144
+    sums = Seen(at(16, 16.0), at(7, 7.0))
+    assert sums.factor() is None
+    assert sums.factor_per_row() == pytest.approx(1)
