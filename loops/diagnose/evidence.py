@@ -1,5 +1,6 @@
 """What a diagnosis says beside its cause: how the trainings differ, and what could not be seen or tried."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -60,22 +61,20 @@ def end_unseen(trainings: Trainings) -> list[str]:
 
 
 def not_replayed(mistakes: Iterable[NotReplayed]) -> list[str]:
-    """The known mistakes that were not ruled out by a replay, because they could not be replayed, and why.
+    """The known mistakes that a replay did not rule out, because it could not run.
 
-    Those that do not apply to the model are grouped by name, with the reason of the first of each.
+    Those that make no sense on this model are counted and named; a replay that broke is shown with its error.
     """
     lines: list[str] = []
-    refused: dict[str, list[NotReplayed]] = {}
+    refused: list[str] = []
     for each in mistakes:
         if each.does_not_apply:
-            refused.setdefault(each.mistake.name, []).append(each)
+            refused.append(each.mistake.name)
         else:
             lines.append(f"the replay of {each.mistake} broke and does not rule it out: {each.reason}")
     if refused:
-        count = sum(map(len, refused.values()))
-        subject = "1 known mistake does" if count == 1 else f"{count} known mistakes do"
-        lines.append(f"{subject} not apply to this model:")
-    for name, group in refused.items():
-        details = ", ".join(each.mistake.detail for each in group if each.mistake.detail)
-        lines.append(f"  {name}{f' ({details})' if details else ''}: {group[0].reason}")
+        counts = Counter(refused)
+        names = [f"{name} ({count} ways)" if count > 1 else name for name, count in counts.items()]
+        subject = "1 known mistake does" if len(refused) == 1 else f"{len(refused)} known mistakes do"
+        lines.append(f"{subject} not apply to this model: {', '.join(names)}")
     return lines

@@ -7,6 +7,7 @@ import numpy as np
 
 from loops.case.loading import Case
 from loops.diagnose.band import departure
+from loops.diagnose.components import weigh
 from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
 from loops.diagnose.endings import wrong_end
 from loops.diagnose.evidence import not_replayed
@@ -145,9 +146,12 @@ def _facts(trainings: Trainings, divergence: Divergence, seen: Seen) -> Facts:
         epoch=trainings.epoch,
         changed=frozenset(i for i, weight in enumerate(model.weights) if positions[id(weight)] in changed),
         step_scale=_step_scale(trainings) if divergence.step == 1 else None,
+        first=divergence.step,
+        waits=not trainings.changed_by(1),
         compile_args=case.compile_args,
         fit_args=case.fit_args,
         seen=seen,
+        weighing=weigh(trainings, seen, model),
     )
 
 

@@ -27,9 +27,12 @@ class Mistake:
     mask: bool = True
     inputs: Callable[[Any], Any] | None = None
     predictions: Callable[[Any], Any] | None = None
-    weights: Callable[[Any], Any] | None = None  # of the rows
     loss: Loss | None = None  # of one output; of several, the sum
     only_output: int | None = None  # the one whose loss counts
+    loss_scales: tuple[float, ...] = ()  # of each output's loss, then of the losses that the model adds
+    pieces: int = 1  # into which a batch is cut, their gradients averaged
+    repeats: int = 1  # of the whole step on one batch
+    per_output: bool = False  # an update for each output's loss
     scale_loss: bool = True
     gradients: Gradients | None = None
     variables: Callable[[tf.keras.Model], list[Any]] | None = None

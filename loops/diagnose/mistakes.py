@@ -9,12 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from loops.case.batches import Batch, batch_size
+from loops.diagnose.components import Weighing, weighed_otherwise
 from loops.diagnose.mistake import Gradients, Loss, Mistake, RowLoss
 from loops.diagnose.scale import SAME, Scales, Seen
 from loops.parity.differences import norm
 
 EPSILONS = (1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 LEARNING_RATES = tuple(m * 10.0**e for e in range(-5, 1) for m in (1, 2, 3, 5))
+PIECES = (2, 3, 4, 5, 8)
 ACCUMULATIONS = (2, 3, 4, 5, 8, 10, 16)
 OTHER_LOSSES = (
     *("mse", "mae", "mape", "msle", "huber", "log_cosh", "poisson", "hinge", "squared_hinge"),
@@ -39,9 +41,12 @@ class Facts:
     epoch: list[Batch]
     changed: frozenset[int]  # indices into model.weights that the user's step changed
     step_scale: float | None  # the user's first step over fit()'s, where the two point the same way
+    first: int  # the step that differs first, from 1
+    waits: bool  # whether the user's first step changes no weight
     compile_args: Mapping[str, Any]
     fit_args: Mapping[str, Any]
     seen: Seen  # of gradients
+    weighing: Weighing | None  # of the parts of the loss, where it explains the gradients
 
     @property
     def first_loss(self) -> Any:
@@ -94,7 +99,12 @@ def _settings(facts: Facts) -> Iterator[Mistake]:
             without={"sample_weight": None},
             advice="loss = tf.reduce_mean(sample_weight * per_example_loss)",
         )
-    yield Mistake(
+    if hasattr(facts.optimizer, "inner_optimizer") or facts.model.dtype_policy.name == "mixed_float16":
+        yield _loss_scale_missing()
+
+
+def _loss_scale_missing() -> Mistake:
+    return Mistake(
         "loss scale missing",
         "the optimizer divides the gradients by its loss scale, by which nobody multiplied the loss",
         scale_loss=False,
@@ -162,8 +172,21 @@ def _scales(facts: Facts) -> Iterator[Mistake]:
             scaled=True,
         )
     first = seen.first
+    if facts.weighing and first:
+        names = _output_names(facts)
+        other = weighed_otherwise(facts.weighing, names, first.tolerance)
+        if other:
+            yield other
     if first and first.explain and first.one is None:
         yield _scaled_by_variable(facts.model, first)
+
+
+def _output_names(facts: Facts) -> list[str]:
+    """The outputs' names in the order of the flattened targets."""
+    y = facts.epoch[0].y
+    if isinstance(y, dict):
+        return [f"output {name}" for name in sorted(y)]
+    return [f"output {number}" for number, _ in enumerate(tf.nest.flatten(y), start=1)]
 
 
 def _scaled_by_variable(model: tf.keras.Model, scales: Scales) -> Mistake:
@@ -372,7 +395,7 @@ def _gradients(facts: Facts) -> Iterator[Mistake]:
                 gradients=clips[detail](threshold),
                 advice="leave clipping to the optimizer: keras.optimizers.Adam(..., global_clipnorm=...)",
             )
-    for steps in ACCUMULATIONS:
+    for steps in ACCUMULATIONS if facts.waits else ():
         for mean in (True, False):
             yield Mistake(
                 "gradients accumulated across steps",
@@ -381,13 +404,34 @@ def _gradients(facts: Facts) -> Iterator[Mistake]:
                 accumulate_mean=mean,
                 advice="optimizer.apply_gradients(zip(gradients, model.trainable_variables)) in every step",
             )
-    yield Mistake(
-        "gradients accumulated across steps",
-        "never cleared",
-        never_cleared=True,
-        advice="set the accumulators to zero after each update",
-    )
+    if facts.first == 2:  # the first step's sums are right
+        yield Mistake(
+            "gradients accumulated across steps",
+            "never cleared",
+            never_cleared=True,
+            advice="set the accumulators to zero after each update",
+        )
+    yield from _updates(facts)
     yield from _variables(facts)
+
+
+def _updates(facts: Facts) -> Iterator[Mistake]:
+    """More than one update a batch, and one update of several pieces of it."""
+    yield Mistake("updated twice a batch", repeats=2, advice="one apply_gradients for each batch")
+    if len(tf.nest.flatten(facts.epoch[0].y)) > 1:
+        yield Mistake(
+            "an update for each output's loss, not one for their sum",
+            per_output=True,
+            advice="add up the losses, take the gradients of the sum, and apply them once",
+        )
+    if any(hasattr(layer, "moving_mean") for layer in facts.model._flatten_layers()):
+        for pieces in PIECES:
+            yield Mistake(
+                "batch cut into micro-batches: BatchNormalization sees the pieces",
+                f"{pieces} pieces, their gradients averaged",
+                pieces=pieces,
+                advice="pass the whole batch through the model at once: its statistics are the batch's",
+            )
 
 
 def _thresholds(seen: Seen) -> dict[str, float]:
@@ -436,7 +480,7 @@ def _variables(facts: Facts) -> Iterator[Mistake]:
 
 def _optimizer(facts: Facts) -> Iterator[Mistake]:
     config = facts.optimizer.get_config()
-    yield from _made_anew(len(facts.epoch))
+    yield from _made_anew(facts)
     advice = "use the very optimizer that compile() gets"
     if "epsilon" in config:
         for value in EPSILONS:
@@ -483,17 +527,17 @@ def _optimizer(facts: Facts) -> Iterator[Mistake]:
             )
 
 
-def _made_anew(steps_per_epoch: int) -> Iterator[Mistake]:
+def _made_anew(facts: Facts) -> Iterator[Mistake]:
     yield Mistake(
         "optimizer created anew each step",
         fresh_every=1,
         advice="create the optimizer once, outside train_step",
     )
-    if steps_per_epoch > 1:
+    if facts.first > len(facts.epoch):
         yield Mistake(
             "optimizer created anew each epoch",
             "its moments and its count of steps are lost there",
-            fresh_every=steps_per_epoch,
+            fresh_every=len(facts.epoch),
             advice="create the optimizer once, outside the loop over epochs",
         )
 

@@ -66,24 +66,45 @@ class _Step:
         return self._model.get_metrics_result()
 
     def _train(self, x: Any, y: Any, weights: Any, rows: Any) -> Any:
-        model, mistake, optimizer = self._model, self._mistake, self._optimizer
+        mistake = self._mistake
         if mistake.fresh_every:
             due = tf.equal(self._done % mistake.fresh_every, 0)
             tf.cond(due, self._renew_optimizer, lambda: tf.constant(0))
         self._done.assign_add(1)
+        for _ in range(mistake.repeats):
+            self._train_once(x, y, weights, rows)
+        return tf.constant(0)
+
+    def _train_once(self, x: Any, y: Any, weights: Any, rows: Any) -> None:
+        mistake = self._mistake
+        if mistake.per_output:
+            for gradients in self._gradients_by_output(x, y, weights):
+                self._update(gradients)
+            return
+        pieces = [self._gradients(*piece, rows) for piece in _cut((x, y, weights), rows, mistake.pieces)]
+        gradients = pieces[0] if len(pieces) == 1 else [_mean(each) for each in zip(*pieces, strict=True)]
+        if mistake.gradients:
+            gradients = mistake.gradients(gradients, rows)
+        self._update(gradients)
+
+    def _gradients(self, x: Any, y: Any, weights: Any, rows: Any) -> list[Any]:
+        model, optimizer = self._model, self._optimizer
         tensors = [variable.value for variable in self._variables]
         with tf.GradientTape() as tape:
             tape.watch(tensors)  # frozen ones too, where the mistake asks for them
             prediction = self._predict(x)
             loss = self._loss(x, y, prediction, weights)
             model._loss_tracker.update_state(loss, sample_weight=rows)
-            scaled = optimizer.scale_loss(loss) if mistake.scale_loss else loss
-        gradients = tape.gradient(scaled, tensors)
-        if mistake.gradients:
-            gradients = mistake.gradients(gradients, rows)
-        self._update(gradients)
+            scaled = optimizer.scale_loss(loss) if self._mistake.scale_loss else loss
         model.compute_metrics(x, y, prediction, sample_weight=weights)
-        return tf.constant(0)
+        gradients: list[Any] = tape.gradient(scaled, tensors)
+        return gradients
+
+    def _gradients_by_output(self, x: Any, y: Any, weights: Any) -> list[list[Any]]:
+        tensors = [variable.value for variable in self._variables]
+        with tf.GradientTape(persistent=True) as tape:
+            losses = self._output_losses(y, self._predict(x), weights)
+        return [tape.gradient(loss, tensors) for loss in losses]
 
     def _renew_optimizer(self) -> Any:
         for variable, value in zip(self._optimizer.variables, self._fresh_slots, strict=True):
@@ -105,8 +126,13 @@ class _Step:
 
     def _loss(self, x: Any, y: Any, prediction: Any, weights: Any) -> Any:
         model, mistake = self._model, self._mistake
-        if mistake.weights and weights is not None:
-            weights = tf.nest.map_structure(mistake.weights, weights)
+        if mistake.loss_scales:
+            *outputs, added = mistake.loss_scales
+            parts = [added * each for each in model.losses]
+            if len(outputs) == 1:
+                return tf.add_n([outputs[0] * model._compile_loss(y, prediction, weights), *parts])
+            losses = self._output_losses(y, prediction, weights)
+            return tf.add_n([*(scale * each for scale, each in zip(outputs, losses, strict=True)), *parts])
         if mistake.loss:
             extra = list(model.losses) if mistake.regularisers else []
             parts = [*self._output_losses(y, prediction, weights), *extra]
@@ -118,12 +144,12 @@ class _Step:
     def _output_losses(self, y: Any, prediction: Any, weights: Any) -> list[Any]:
         """The mistake's loss of each output, weighed as compile() says."""
         mistake = self._mistake
-        assert mistake.loss is not None
+        own = mistake.loss or _mean_of_rows
         targets, outputs = tf.nest.flatten(y), tf.nest.flatten(prediction)
         functions = self._losses * (len(outputs) if len(self._losses) == 1 else 1)
         rows = _for_each(outputs, tf.nest.flatten(weights))
         found = [
-            mistake.loss(RowLoss(function, row), target, output)
+            own(RowLoss(function, row), target, output)
             for function, row, target, output in zip(functions, rows, targets, outputs, strict=True)
         ]
         if mistake.only_output is not None:
@@ -151,6 +177,29 @@ class _Step:
         for total in self._sums if not mistake.never_cleared else ():
             total.assign(tf.zeros_like(total))
         return tf.constant(0)
+
+
+def _mean_of_rows(losses: RowLoss, y: Any, prediction: Any) -> Any:
+    return tf.reduce_mean(losses(y, prediction))
+
+
+def _cut(parts: tuple[Any, Any, Any], rows: Any, pieces: int) -> list[tuple[Any, Any, Any]]:
+    """Equal pieces of a batch; rows that are left over are in none."""
+    if pieces == 1:
+        return [parts]
+    size = rows // pieces
+
+    def piece(number: int) -> Any:
+        return tf.nest.map_structure(
+            lambda tensor: None if tensor is None else tensor[number * size : (number + 1) * size], parts
+        )
+
+    return [piece(number) for number in range(pieces)]
+
+
+def _mean(gradients: tuple[Any, ...]) -> Any:
+    present = [tf.convert_to_tensor(each) for each in gradients if each is not None]
+    return tf.add_n(present) / float(len(gradients)) if present else None
 
 
 def _for_each(outputs: list[Any], values: list[Any]) -> list[Any]:

@@ -71,7 +71,11 @@ class Trainings:
     @property
     def changed(self) -> frozenset[int]:
         """Indices into model.variables of the weights that the user's step ever changed."""
-        return _changed(self.user.states, self.start)
+        return self.changed_by(self.steps)
+
+    def changed_by(self, step: int) -> frozenset[int]:
+        """The same in the first steps, up to `step`."""
+        return _changed(self.user.states[:step], self.start)
 
     def departure(self, step: int) -> float:
         """The user's departure from fit() in the same mode after `step` steps, from 1."""

@@ -1,4 +1,4 @@
-"""Expected pattern: state|recurrent|reset|epoch.
+"""Expected pattern: state|recurrent|reset|epoch|callback.
 
 Silent is fine.
 A stateful GRU, cleared by a callback when an epoch begins; in the loop the state goes on into the next epoch.
