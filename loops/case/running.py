@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,8 @@ from loops.parity.states import Array, Reported, State, VariableName, named, sna
 
 # How a step runs: traced with an open batch size as fit() does, traced once a batch size, or not traced
 Mode = Literal["dynamic", "static", "eager"]
+# The class whose apply() every Keras optimizer ends in
+OPTIMIZER: Any = next(each for each in tf.keras.optimizers.Optimizer.__mro__ if "apply" in vars(each))
 # Makes the train_step that a compiled model trains by in place of its own
 MakeStep = Callable[[tf.keras.Model], Callable[[Any], Any]]
 
@@ -28,29 +30,48 @@ class Course:
 
 
 class GradientRecorder:
-    """Keeps the gradients that an optimizer was last given. Does nothing unless `wanted`."""
+    """Keeps the gradients that any optimizer was last given for a model. Does nothing unless `wanted`.
 
-    def __init__(self, model: tf.keras.Model, optimizer: Any, wanted: bool) -> None:
+    A context: within it every Keras optimizer is looked at, also one that a step has made itself.
+    """
+
+    def __init__(self, model: tf.keras.Model, wanted: bool) -> None:
+        self._names: dict[int, VariableName] = {}
         self._held: dict[VariableName, tf.Variable] = {}
         if wanted:
-            names = {id(variable): name for name, variable in named(model.variables)}
-            self._held = {names[id(v)]: tf.Variable(tf.zeros_like(v)) for v in model.trainable_variables}
-            apply = optimizer.apply
+            floats = [(name, v) for name, v in named(model.variables) if v.dtype.startswith(("float", "bfl"))]
+            self._names = {id(variable): name for name, variable in floats}
+            self._held = {name: tf.Variable(tf.zeros_like(variable)) for name, variable in floats}
 
-            def recording(gradients: Any, variables: Any = None) -> Any:
-                gradients = list(gradients)
-                variables = list(optimizer._trainable_variables if variables is None else variables)
-                for gradient, variable in zip(gradients, variables, strict=False):
-                    if names.get(id(variable)) in self._held and gradient is not None:
-                        dense = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-                        self._held[names[id(variable)]].assign(dense)
-                return apply(gradients, variables)
+    def __enter__(self) -> Self:
+        self._apply = OPTIMIZER.apply
+        if self._held:
+            OPTIMIZER.apply = _recording(self, self._apply)
+        return self
 
-            optimizer.apply = recording
+    def __exit__(self, *_: object) -> None:
+        OPTIMIZER.apply = self._apply
+
+    def keep(self, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+        """Keep what an optimizer is given."""
+        for gradient, variable in zip(gradients, variables, strict=False):
+            name = self._names.get(id(variable))
+            if name in self._held and gradient is not None:
+                self._held[name].assign(tf.cast(tf.convert_to_tensor(gradient), variable.dtype))
 
     def read(self) -> dict[VariableName, Array]:
         """The gradients by variable, named as in a snapshot."""
         return {name: np.array(held.numpy()) for name, held in self._held.items()}
+
+
+def _recording(recorder: GradientRecorder, apply: Callable[..., Any]) -> Callable[..., Any]:
+    def recording(self: Any, grads: Any, trainable_variables: Any = None) -> Any:  # Keras's own names
+        grads = list(grads)
+        given = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        recorder.keep(grads, given)
+        return apply(self, grads, trainable_variables if trainable_variables is None else given)
+
+    return recording
 
 
 @dataclass(frozen=True)
@@ -111,8 +132,10 @@ def train_by_fit(
         model.train_step = options.make_step(model)
     if mode == "static":
         model.train_step = tf.function(model.train_step)  # eager around it: a trace for each batch size
-    recorder = _Recorder(optimizer, steps, GradientRecorder(model, optimizer, options.gradients), options)
-    _fit(case, model, [options.data(batch) if options.data else batch for batch in epoch], recorder, options)
+    with GradientRecorder(model, options.gradients) as gradients:
+        recorder = _Recorder(optimizer, steps, gradients, options)
+        batches = [options.data(batch) if options.data else batch for batch in epoch]
+        _fit(case, model, batches, recorder, options)
     return Course(recorder.states, snapshot(model, optimizer, {}))
 
 
@@ -146,18 +169,18 @@ def train_by_step(
         CaseError: the case's own functions raise.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
-    recorded = GradientRecorder(model, optimizer, gradients)
     first = case.fit_args.get("initial_epoch") or 0
     states = []
-    for index in range(steps):
-        number, within = divmod(index, len(epoch))
-        if within == 0:
-            case.on_epoch_begin(model, optimizer, first + number)
-        call = functools.partial(case.step, model, optimizer, *epoch[within].data())
-        reported = case.run(f"train_step (step {index + 1})", call)
-        states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
-        if within + 1 == len(epoch) or index + 1 == steps:
-            case.on_epoch_end(model, optimizer, first + number)
+    with GradientRecorder(model, gradients) as recorded:
+        for index in range(steps):
+            number, within = divmod(index, len(epoch))
+            if within == 0:
+                case.on_epoch_begin(model, optimizer, first + number)
+            call = functools.partial(case.step, model, optimizer, *epoch[within].data())
+            reported = case.run(f"train_step (step {index + 1})", call)
+            states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
+            if within + 1 == len(epoch) or index + 1 == steps:
+                case.on_epoch_end(model, optimizer, first + number)
     case.on_train_end(model, optimizer)
     end = snapshot(model, optimizer, {})
     if not int(optimizer.iterations):  # the step updates by means of its own: there are no slots to compare

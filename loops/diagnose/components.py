@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from loops.diagnose.mistake import NO_MISTAKE, Mistake
-from loops.diagnose.scale import Gradients, Seen
+from loops.diagnose.scale import Gradients, Seen, plain
 from loops.diagnose.trainings import Trainings
 
 
@@ -15,43 +16,42 @@ from loops.diagnose.trainings import Trainings
 class Weighing:
     """By how much the user weighs each part of the loss, where fit() weighs it 1.
 
-    `outputs` are in the order of the flattened outputs; `added` is for
-    model.losses, None where there are none.
+    `outputs` are in the order of the flattened outputs, `added` in that of model.losses.
     """
 
     outputs: tuple[float, ...]
-    added: float | None
-
-    @property
-    def scales(self) -> tuple[float, ...]:
-        """As the mistake takes them: the outputs', then that of the added losses."""
-        return (*self.outputs, 1.0 if self.added is None else self.added)
+    added: tuple[float, ...]
 
 
-def weigh(trainings: Trainings, seen: Seen, model: tf.keras.Model) -> Weighing | None:
-    """Solve for the weights at the first step that differs; None where no weights explain the gradients."""
+def weigh(trainings: Trainings, seen: Seen, model: tf.keras.Model, loss: Any) -> Weighing | None:
+    """Solve for the weights at the first step that differs; None where no weights explain the gradients.
+
+    `loss` is what compile() gets.
+    """
     if not seen.user or seen.first is None:
         return None
-    outputs = len(tf.nest.flatten(trainings.epoch[0].y))
-    scales = [tuple(float(i == part) for i in range(outputs + 1)) for part in range(outputs)]
-    if model.losses:
-        scales.append((*[0.0] * outputs, 1.0))
-    if len(scales) < 2:
+    y = trainings.epoch[0].y
+    outputs = 0 if loss is None or y is None else len(tf.nest.flatten(y))
+    count = outputs + len(model.losses)
+    if count < 2:
         return None
+    alone = [Weighing(*_split([float(i == part) for i in range(count)], outputs)) for part in range(count)]
     states, at = trainings.reference.states, seen.step - 1
-    before = states[at - 1] if at else None
-    one_step = trainings.one_step()
+    before, one_step = states[at - 1] if at else None, trainings.one_step()
     try:
-        parts = [
-            one_step.gradients(replace(NO_MISTAKE, loss_scales=each), before, states[at], at)
-            for each in scales
-        ]
+        parts = [one_step.gradients(_weighed(each), before, states[at], at) for each in alone]
     except Exception:  # the loss of this model cannot be taken apart so
         return None
     found = solve(seen.user, parts, seen.first.tolerance)
-    if found is None:
-        return None
-    return Weighing(tuple(found[:outputs]), found[outputs] if model.losses else None)
+    return Weighing(*_split([plain(value) for value in found], outputs)) if found else None
+
+
+def _split(values: Sequence[float], outputs: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(values[:outputs]), tuple(values[outputs:])
+
+
+def _weighed(weighing: Weighing) -> Mistake:
+    return replace(NO_MISTAKE, loss_scales=(weighing.outputs, weighing.added))
 
 
 def solve(user: Gradients, parts: Sequence[Gradients], tolerance: float) -> list[float] | None:
@@ -76,27 +76,25 @@ def _flat(gradients: Gradients, like: Gradients) -> np.ndarray:
 
 def weighed_otherwise(weighing: Weighing, names: Sequence[str], tolerance: float) -> Mistake | None:
     """The mistake of other weights; None where they are fit()'s, or all scaled alike."""
-    values = [*weighing.outputs, *([] if weighing.added is None else [weighing.added])]
+    values = [*weighing.outputs, *weighing.added]
     if all(abs(value - values[0]) <= tolerance * abs(values[0]) for value in values):
         return None
-    labels = [*names, "added losses (model.losses)"][: len(values)]
+    labels = [*names, *(f"model.losses[{index}]" for index, _ in enumerate(weighing.added))]
     odd = {
-        label: value
+        label: f"{0 if abs(value) < 10 * tolerance else value:.3g}"
         for label, value in zip(labels, values, strict=True)
         if abs(value - 1) > 10 * tolerance  # a small part is known less well
     }
-    told = ", ".join(f"{label} by {value:.3g}" for label, value in odd.items())
-    single = len(weighing.outputs) == 1
-    data_alone = single and list(odd) == list(names[:1])
-    name = (
-        f"loss of the data scaled by {weighing.outputs[0]:.4g}, not the added losses: a sum for a mean, "
-        "or another divisor"
-        if data_alone
-        else f"weights of the losses other than fit()'s: {told}"
-    )
-    return Mistake(
-        name,
-        loss_scales=weighing.scales,
+    told = ", ".join(f"{label} by {value}" for label, value in odd.items())
+    name = f"weights of the losses other than fit()'s: {told}"
+    if len(weighing.outputs) == 1 and list(odd) == list(names):
+        told = f"{weighing.outputs[0]:.4g}"
+        name = (
+            f"loss of the data scaled by {told}, not the added losses: a sum for a mean, or another divisor"
+        )
+    return replace(
+        _weighed(weighing),
+        name=name,
         advice="loss = the outputs' losses, each a mean weighed as compile() says, + sum(model.losses)",
         scaled=True,
     )

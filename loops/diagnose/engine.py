@@ -10,7 +10,7 @@ from loops.diagnose.endings import wrong_end
 from loops.diagnose.explain import explain
 from loops.diagnose.reports import other_reports, wrong_report
 from loops.diagnose.trainings import Say, Trainings, train_both
-from loops.parity.differences import Divergence, first_divergence
+from loops.parity.differences import Divergence, first_divergence, slots_match
 
 __all__ = ["Diagnosis", "diagnose"]
 STEPS = 50
@@ -55,7 +55,11 @@ def _different(trainings: Trainings, divergence: Divergence, say: Say) -> Diagno
 def _same(trainings: Trainings) -> Diagnosis:
     """The verdict where all steps agree to the bit: the end and what the step reports may still be wrong."""
     steps = trainings.steps
-    same = f"weights, optimizer slots and random state agree to the bit in all {steps} steps"
+    slots = slots_match(trainings.user.states[-1].slots, trainings.reference.states[-1].slots)
+    what = "weights, optimizer slots and random state" if slots else "weights and random state"
+    same = f"{what} agree to the bit in all {steps} steps"
+    if not slots:
+        same += " (slots were not compared: your step updates by another optimizer)"
     wrong = wrong_end(trainings) or wrong_report(trainings, same)
     if wrong:
         return wrong

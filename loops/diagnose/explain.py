@@ -6,26 +6,27 @@ from dataclasses import replace
 import numpy as np
 
 from loops.case.loading import Case
-from loops.diagnose.band import departure
 from loops.diagnose.components import weigh
 from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
 from loops.diagnose.endings import wrong_end
-from loops.diagnose.evidence import not_replayed
+from loops.diagnose.evidence import end_unseen, not_replayed
 from loops.diagnose.mistake import NO_MISTAKE, Mistake
 from loops.diagnose.mistakes import GENERAL, Facts, catalogue
-from loops.diagnose.reports import wrong_report
+from loops.diagnose.reports import other_reports, wrong_report
 from loops.diagnose.scale import Seen
 from loops.diagnose.search import Candidate, Found, Search
 from loops.diagnose.step import is_in_step
 from loops.diagnose.trainings import Say, Trainings
-from loops.parity.differences import Divergence, distance, gap_of
+from loops.parity.differences import Divergence, distance, gap_of, slots_match
 from loops.parity.states import State
 
 MORE_THAN_ONE = "more than one"
+NOT_COMPARABLE = "not comparable: rounding alone takes this model too far"
 WITHIN = f"{IDENTICAL} within rounding"
 SEEDS_DIFFER = "dropout seeds differ"
 DRAWN = ": other seeds, or another number of training passes that draw from them"
 SEEDS = "one call model(x, training=True) a step; seed with keras.utils.set_random_seed before make_model()"
+EXPLAINED = 0.1  # of fit()'s distance from the user: what a replay may leave over
 WORTH_NAMING = 0.5  # a replay no nearer to the user than this would send them the wrong way
 SAME_BATCH = 0.02  # a step on another batch that comes this much nearer to the user than fit() is theirs
 
@@ -33,10 +34,11 @@ SAME_BATCH = 0.02  # a step on another batch that comes this much nearer to the 
 def explain(trainings: Trainings, divergence: Divergence, seen: Seen, say: Say) -> Diagnosis:
     """Name the cause of a divergence, or say that it is rounding, or that no cause is proved."""
     if divergence.kind == "random state":
-        return _seeds(f"the model's random generators part first{DRAWN}")
-    rounding = trainings.within_rounding() and (seen.first is None or seen.first.none)
-    mistakes = [each for each in catalogue(_facts(trainings, divergence, seen)) if each.rounding == rounding]
-    doubts: list[str] = []
+        return _seeds(f"the model's random generators part first{DRAWN}; what else differs shows only then")
+    unseen = seen.first is None
+    rounding = trainings.band.steps > 0 and trainings.within_rounding() and (unseen or seen.agree)
+    mistakes = list(catalogue(_facts(trainings, divergence, seen, rounding=rounding)))
+    doubts = _doubts(trainings, unseen=unseen)
     if not _reproduces(trainings):
         mistakes = [each for each in mistakes if not is_in_step(each)]
         doubts.append(
@@ -45,21 +47,36 @@ def explain(trainings: Trainings, divergence: Divergence, seen: Seen, say: Say) 
         )
     say(f"trying {len(mistakes)} known mistakes")
     count = _Counter(len(mistakes), say)
-    found = Search(trainings, divergence.step, seen, on_try=count.tried).run(mistakes)
-    cause = _rounding(trainings, found) if rounding else _cause(trainings, divergence, seen, found)
+    search = Search(trainings, divergence.step, seen, on_try=count.tried, rounding=rounding)
+    found = search.run(mistakes)
+    cause = _rounding(trainings, found) if rounding else _cause(trainings, divergence, found)
     return replace(cause, evidence=(*cause.evidence, *doubts, *not_replayed(found.not_replayed)))
+
+
+def _doubts(trainings: Trainings, *, unseen: bool) -> list[str]:
+    """What the comparison could not see."""
+    found = []
+    if unseen:
+        found.append("no gradients were seen: your step updates by other means than a Keras optimizer")
+    if not slots_match(trainings.user.states[-1].slots, trainings.reference.states[-1].slots):
+        found.append("optimizer slots were not compared: your step updates by another optimizer")
+    if trainings.band.steps < trainings.steps:
+        found.append(
+            f"rounding alone takes this model so far that {trainings.band.steps} of {trainings.steps} steps "
+            "can be judged"
+        )
+    return found
 
 
 def _reproduces(trainings: Trainings) -> bool:
     """Whether this tool's writing of the step gives fit()'s own run, to the bit or within rounding."""
-    reference, start = trainings.reference.states, trainings.start
     try:
         written = trainings.replayer().replay(NO_MISTAKE, trainings.steps, rewritten=True)
     except Exception:  # fit() of this model cannot be written so
         return False
-    pairs = enumerate(zip(written, reference, strict=False), start=1)
-    same = all(departure(one, two, start) <= trainings.band.at(step) for step, (one, two) in pairs)
-    return same and len(written) == len(reference)
+    judged = trainings.band.steps or trainings.steps
+    pairs = list(enumerate(written, start=1))[:judged]
+    return len(pairs) == judged and all(trainings.holds(step, state) for step, state in pairs)
 
 
 class _Counter:
@@ -78,36 +95,42 @@ class _Counter:
 
 def _rounding(trainings: Trainings, found: Found) -> Diagnosis:
     """The verdict where the departure is within rounding: what rounds otherwise, where a replay shows it."""
-    exact = [candidate for candidate in found.candidates if candidate.exact]
-    if exact:
-        return _named(exact, "replaying it gives your trajectory to the last bit")
-    steps = trainings.steps
+    steps = trainings.band.steps
     why = (
         f"the departure stays within rounding: {trainings.departure(steps):.1g} of the distance travelled "
         f"after {steps} steps, where fit() itself departs by up to {trainings.band.at(steps):.1g} "
         "when its start is moved by one ULP or when it is traced in another way"
     )
-    return wrong_end(trainings) or wrong_report(trainings, why) or Diagnosis(WITHIN, (why,))
+    wrong = wrong_end(trainings) or wrong_report(trainings, why)
+    if wrong:
+        return wrong
+    exact = [candidate for candidate in found.candidates if candidate.exact]
+    if exact:
+        return _named(exact, "replaying it gives your trajectory to the last bit")
+    return Diagnosis(WITHIN, (why, *other_reports(trainings), *end_unseen(trainings)))
 
 
-def _cause(trainings: Trainings, divergence: Divergence, seen: Seen, found: Found) -> Diagnosis:
-    """The cause of more than rounding: a replayed mistake, another batch, other seeds, or none proved."""
-    candidates = found.candidates
+def _cause(trainings: Trainings, divergence: Divergence, found: Found) -> Diagnosis:
+    """The cause of more than rounding: a replayed mistake, another batch, or none that is proved."""
+    candidates = [candidate for candidate in found.candidates if not candidate.mistake.rounding]
     exact = [candidate for candidate in candidates if candidate.exact]
     if exact:
         return _named(exact, "replaying it gives your trajectory to the last bit")
+    if trainings.band.steps == 0:
+        why = (
+            f"fit() itself departs by {trainings.band.at(1):.1g} of the distance travelled in its first step "
+            "when its start is moved by one ULP"
+        )
+        return Diagnosis(NOT_COMPARABLE, (why,))
+    within = [each for each in candidates if each.within and each.ratio < EXPLAINED]
+    if within:
+        alike = [candidate for candidate in within if candidate.ratio <= 3 * within[0].ratio]
+        return _named(alike, "its replay agrees with yours within rounding")
     order = _other_batch(trainings, divergence)
     if order:
         return order
-    within = [candidate for candidate in candidates if candidate.within]
-    if within:
-        best = within[0].ratio
-        alike = [candidate for candidate in within if candidate.ratio <= 3 * best]
-        how = f"its replay agrees with yours within rounding ({best:.1g} of fit()'s distance from you)"
-        return _named(alike, how)
-    if _random_states_differ(trainings):
-        return _seeds(f"the model's random generators end in other states{DRAWN}")
-    return Diagnosis(MORE_THAN_ONE, (_hint(candidates),))
+    random = [f"the model's random generators end in other states{DRAWN}"] * _random_states_differ(trainings)
+    return Diagnosis(MORE_THAN_ONE, (_hint(candidates), *random))
 
 
 def _hint(candidates: Sequence[Candidate]) -> str:
@@ -134,7 +157,7 @@ def _named(candidates: Sequence[Candidate], how: str) -> Diagnosis:
     return Diagnosis(verdict, (how, *details, *also), tuple(advice), cause=verdict)
 
 
-def _facts(trainings: Trainings, divergence: Divergence, seen: Seen) -> Facts:
+def _facts(trainings: Trainings, divergence: Divergence, seen: Seen, *, rounding: bool) -> Facts:
     case = Case(trainings.path)
     model = case.model(trainings.epoch[0], trainings.start)
     positions = {id(variable): index for index, variable in enumerate(model.variables)}
@@ -147,11 +170,12 @@ def _facts(trainings: Trainings, divergence: Divergence, seen: Seen) -> Facts:
         changed=frozenset(i for i, weight in enumerate(model.weights) if positions[id(weight)] in changed),
         step_scale=_step_scale(trainings) if divergence.step == 1 else None,
         first=divergence.step,
+        rounding=rounding,
         waits=not trainings.changed_by(1),
         compile_args=case.compile_args,
         fit_args=case.fit_args,
         seen=seen,
-        weighing=weigh(trainings, seen, model),
+        weighing=weigh(trainings, seen, model, case.loss()),
     )
 
 

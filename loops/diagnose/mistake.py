@@ -1,6 +1,6 @@
 """What a known mistake is: where it departs from fit(), what it is called, and the mended code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,15 +23,17 @@ class Mistake:
     detail: str = ""
     advice: str = ""
     training: bool = True
+    extra_passes: int = 0  # through the model, before the one that counts
     regularisers: bool = True
     mask: bool = True
     inputs: Callable[[Any], Any] | None = None
     predictions: Callable[[Any], Any] | None = None
     loss: Loss | None = None  # of one output; of several, the sum
     only_output: int | None = None  # the one whose loss counts
-    loss_scales: tuple[float, ...] = ()  # of each output's loss, then of the losses that the model adds
+    loss_scales: tuple[Sequence[float], Sequence[float]] | None = None  # of each output's, each added loss
     pieces: int = 1  # into which a batch is cut, their gradients averaged
     repeats: int = 1  # of the whole step on one batch
+    applies: int = 1  # of the same gradients
     per_output: bool = False  # an update for each output's loss
     scale_loss: bool = True
     gradients: Gradients | None = None
@@ -46,6 +48,7 @@ class Mistake:
     only_rows: int | None = None  # batches of another size are passed over
     without: Mapping[str, Any] = field(default_factory=dict)
     rounding: bool = False
+    subtle: bool = False  # may stay within rounding for many steps, and then agree to the bit when replayed
     scaled: bool = False  # named only where no mistake that says why explains the same scale
 
     @property

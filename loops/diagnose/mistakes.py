@@ -11,7 +11,8 @@ import tensorflow as tf
 from loops.case.batches import Batch, batch_size
 from loops.diagnose.components import Weighing, weighed_otherwise
 from loops.diagnose.mistake import Gradients, Loss, Mistake, RowLoss
-from loops.diagnose.scale import SAME, Scales, Seen
+from loops.diagnose.optimizers import EXCLUSIONS, copy_of, without_exclusions
+from loops.diagnose.scale import SAME, Scales, Seen, plain
 from loops.parity.differences import norm
 
 EPSILONS = (1e-10, 1e-8, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -25,8 +26,6 @@ OTHER_LOSSES = (
 )
 OTHER_OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Nadam", "Adamax")
 DTYPES = ("float16", "bfloat16", "float64")
-# Where an optimizer keeps what exclude_from_weight_decay() was told; it has no public names
-EXCLUSIONS = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 # Where a more specific mistake gives the same trajectory, these are not named
 GENERAL = ("another loss", "another optimizer", "other optimizer settings")
 
@@ -42,6 +41,7 @@ class Facts:
     changed: frozenset[int]  # indices into model.weights that the user's step changed
     step_scale: float | None  # the user's first step over fit()'s, where the two point the same way
     first: int  # the step that differs first, from 1
+    rounding: bool  # whether the departure is within rounding
     waits: bool  # whether the user's first step changes no weight
     compile_args: Mapping[str, Any]
     fit_args: Mapping[str, Any]
@@ -61,13 +61,25 @@ class Facts:
 
 def catalogue(facts: Facts) -> Iterator[Mistake]:
     """Every mistake that could show on this case."""
+    first = facts.seen.first
     yield from _settings(facts)
-    yield from _forward(facts)
-    yield from _loss(facts)
-    yield from _weights(facts)
-    yield from _scales(facts)
+    if first is None or not first.rounding or facts.rounding:  # else forward pass and loss are right
+        yield from _forward(facts)
+        if facts.epoch[0].y is not None:
+            yield from _loss(facts)
+        yield from _weights(facts)
+        yield from _scales(facts)
+    if len(facts.model.variables) > len(facts.model.weights):  # it draws random numbers
+        yield Mistake(
+            "dropout seeds differ",
+            "one more training pass a step, which draws from the model's generators",
+            extra_passes=1,
+            advice="one call model(x, training=True) a step",
+        )
     yield from _gradients(facts)
-    yield from _optimizer(facts)
+    yield from _variables(facts)
+    if first is None or first.none:  # else it is not the update that differs first
+        yield from _optimizer(facts)
     yield from _data(facts)
 
 
@@ -153,7 +165,7 @@ def _weights(facts: Facts) -> Iterator[Mistake]:
 def _scales(facts: Facts) -> Iterator[Mistake]:
     """A scale of the gradients that was read off them."""
     seen = facts.seen
-    factor, per_row = seen.factor(), seen.factor_per_row()
+    factor, per_row = (each and plain(each) for each in (seen.factor(), seen.factor_per_row()))
     advice = "loss = loss_fn(y, predictions): Keras's own mean over all rows (and pixels, and time steps)"
     if factor is not None and abs(factor - 1) > SAME:
         yield Mistake(
@@ -184,6 +196,8 @@ def _scales(facts: Facts) -> Iterator[Mistake]:
 def _output_names(facts: Facts) -> list[str]:
     """The outputs' names in the order of the flattened targets."""
     y = facts.epoch[0].y
+    if y is None or facts.loss is None:
+        return []
     if isinstance(y, dict):
         return [f"output {name}" for name in sorted(y)]
     return [f"output {number}" for number, _ in enumerate(tf.nest.flatten(y), start=1)]
@@ -193,7 +207,7 @@ def _scaled_by_variable(model: tf.keras.Model, scales: Scales) -> Mistake:
     """A scale for each variable, in the order of model.trainable_variables; 1 where none could be seen."""
     by_index = {name.index: scale for name, scale in scales.by_variable.items()}
     indices = {id(variable): index for index, variable in enumerate(model.variables)}
-    factors = [by_index.get(indices[id(variable)], 1.0) for variable in model.trainable_variables]
+    factors = [plain(by_index.get(indices[id(variable)], 1.0)) for variable in model.trainable_variables]
     odd = {name.path: scale for name, scale in scales.by_variable.items() if abs(scale - 1) > SAME}
     values = sorted({f"{scale:.3g}" for scale in odd.values()})
     return Mistake(
@@ -221,9 +235,10 @@ def _forward(facts: Facts) -> Iterator[Mistake]:
         advice="hand the model's own output to the Keras loss, which finds its mask there",
     )
     yield Mistake("training=True missing", training=False, advice="predictions = model(x, training=True)")
-    if facts.model.losses:
+    if facts.model.losses and facts.loss is not None:
         yield Mistake(
             "model.losses left out",
+            subtle=True,
             regularisers=False,
             advice="loss = loss_fn(y, predictions) + sum(model.losses)",
         )
@@ -412,12 +427,13 @@ def _gradients(facts: Facts) -> Iterator[Mistake]:
             advice="set the accumulators to zero after each update",
         )
     yield from _updates(facts)
-    yield from _variables(facts)
 
 
 def _updates(facts: Facts) -> Iterator[Mistake]:
     """More than one update a batch, and one update of several pieces of it."""
-    yield Mistake("updated twice a batch", repeats=2, advice="one apply_gradients for each batch")
+    once = "one apply_gradients for each batch"
+    yield Mistake("updated twice a batch", "each time with new gradients", repeats=2, advice=once)
+    yield Mistake("updated twice a batch", "with the same gradients", applies=2, advice=once)
     if len(tf.nest.flatten(facts.epoch[0].y)) > 1:
         yield Mistake(
             "an update for each output's loss, not one for their sum",
@@ -495,13 +511,15 @@ def _optimizer(facts: Facts) -> Iterator[Mistake]:
         yield Mistake(
             "schedule dropped",
             f"learning rate stays {first:g}",
-            optimizer=lambda o: _rebuilt(o, learning_rate=first),
+            subtle=True,
+            optimizer=lambda o: copy_of(o, learning_rate=first),
             advice="hand the schedule itself to the optimizer",
         )
     yield from _left_out(facts.optimizer, config, advice)
     if any(variable.constraint is not None for variable in facts.model.variables):
         yield Mistake(
             "constraints left out",
+            subtle=True,
             constraints=False,
             advice="update through the optimizer's apply_gradients, which applies the constraints",
         )
@@ -547,13 +565,14 @@ def _left_out(optimizer: Any, config: dict[str, Any], advice: str) -> Iterator[M
         if config.get(key) is not None:
             yield _other_setting("gradient clipping missing", key, None, advice)
     if config.get("weight_decay"):
-        yield _other_setting("weight decay dropped", "weight_decay", None, advice)
-        yield _other_setting("weight decay dropped", "weight_decay", 0.0, advice)
+        none = 0.0 if type(optimizer).__name__ == "AdamW" else None  # AdamW takes no None
+        yield _other_setting("weight decay dropped", "weight_decay", none, advice, subtle=True)
     if any(getattr(optimizer, name, None) for name in EXCLUSIONS):
         yield Mistake(
             "weight decay on variables that are excluded from it",
             "as if exclude_from_weight_decay() had not been called",
-            optimizer=_without_exclusions,
+            subtle=True,
+            optimizer=without_exclusions,
             advice="optimizer.exclude_from_weight_decay(var_names=[...]), or leave the same ones out by hand",
         )
 
@@ -583,21 +602,10 @@ def _learning_rates(facts: Facts, own: float) -> list[float]:
     return [rate for rate in rates if not math.isclose(rate, own, rel_tol=1e-6)]
 
 
-def _other_setting(name: str, key: str, value: Any, advice: str) -> Mistake:
-    return Mistake(name, f"{key}={value}", optimizer=lambda o: _rebuilt(o, **{key: value}), advice=advice)
-
-
-def _rebuilt(optimizer: Any, **changes: Any) -> Any:
-    """The optimizer with other settings; what exclude_from_weight_decay() was told is not in its config."""
-    rebuilt = type(optimizer).from_config(optimizer.get_config() | changes)
-    for name in EXCLUSIONS:
-        if hasattr(optimizer, name):
-            setattr(rebuilt, name, getattr(optimizer, name))
-    return rebuilt
-
-
-def _without_exclusions(optimizer: Any) -> Any:
-    return type(optimizer).from_config(optimizer.get_config())
+def _other_setting(name: str, key: str, value: Any, advice: str, *, subtle: bool = False) -> Mistake:
+    return Mistake(
+        name, f"{key}={value}", optimizer=lambda o: copy_of(o, **{key: value}), advice=advice, subtle=subtle
+    )
 
 
 def _config(loss: Any) -> dict[str, Any]:

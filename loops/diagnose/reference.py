@@ -12,6 +12,7 @@ from loops.case.batches import Batch
 from loops.case.loading import Case, Start
 from loops.case.running import FitOptions, MakeStep, Mode, train_by_fit
 from loops.diagnose.mistake import Mistake
+from loops.diagnose.optimizers import copy_of
 from loops.diagnose.step import Step, is_in_step, mistaken_step
 from loops.parity.states import Array, State, VariableName, snapshot
 
@@ -83,10 +84,10 @@ class OneStep:
         if base:
             base(self._model)  # for the loss that it puts in place
         layers = self._model._flatten_layers(include_self=False)  # nested ones have no public list
-        self._trainable = [(layer, layer.trainable) for layer in layers]
+        self._layers = [(layer, layer.trainable) for layer in layers]
+        self._trainable = [(variable, variable.trainable) for variable in self._model.variables]
         self._constraints = [variable.constraint for variable in self._model.variables]
         self._epoch = [_weighed_by_class(batch, self._case.fit_args) for batch in epoch]
-        self._fresh: dict[int, list[Any]] = {}  # slots of an optimizer before its first step
 
     def run(self, mistake: Mistake, before: State | None, after: State, index: int) -> State | None:
         """Step `index` (from 0) from the state `before` (None: the start); `after` is fit()'s state after it.
@@ -122,11 +123,12 @@ class OneStep:
 
     def _compiled(self, mistake: Mistake) -> tuple[Any, Step]:
         case, model = self._case, self._model
-        optimizer = case.optimizer()
-        if mistake.optimizer:
-            optimizer = mistake.optimizer(optimizer)
-        for layer, trainable in self._trainable:
+        # A script has one optimizer for good, which cannot be built for other variables again
+        optimizer = (mistake.optimizer or copy_of)(case.optimizer())
+        for layer, trainable in self._layers:
             layer.trainable = trainable
+        for variable, trainable in self._trainable:
+            variable.trainable = trainable
         for variable, constraint in zip(model.variables, self._constraints, strict=True):
             variable.constraint = constraint
         compiled = {key: value for key, value in case.compile_args.items() if key != "steps_per_execution"}
@@ -135,8 +137,7 @@ class OneStep:
 
     def _place(self, optimizer: Any, mistake: Mistake, before: State | None, after: State) -> bool:
         """Put model and optimizer where the step begins; false where the optimizer has other slots."""
-        fresh = self._fresh.setdefault(id(optimizer), _values(optimizer.variables))
-        slots = fresh if before is None else list(before.slots.values())
+        slots = _values(optimizer.variables) if before is None else list(before.slots.values())
         if [np.shape(value) for value in slots] != [tuple(slot.shape) for slot in optimizer.variables]:
             return False
         if before is None:

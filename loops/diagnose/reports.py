@@ -58,6 +58,8 @@ def other_reports(trainings: Trainings) -> list[str]:
 
 
 def _unlike(trainings: Trainings) -> WrongAverage | None:
+    if trainings.right_step:  # both are fit()'s own logs, and a metric of the model may stand for its loss
+        return None
     return unlike(
         trainings.user.states, trainings.fit.states, [batch_size(batch) for batch in trainings.epoch]
     )

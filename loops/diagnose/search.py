@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from loops.case.errors import reason
-from loops.diagnose.band import departure
 from loops.diagnose.mistake import Mistake
 from loops.diagnose.scale import SAME, Seen, scales_of
 from loops.diagnose.trainings import Trainings
@@ -61,13 +60,21 @@ class Search:
     """Compares known mistakes with the user's training.
 
     `first` is the step (from 1) at which it departs from fit()'s, `seen` what its gradients showed there;
-    `on_try` is told of each mistake before it is tried.
+    `on_try` is told of each mistake before it is tried. `rounding` says that the departure is within
+    rounding: mistakes that may be as small are then replayed whatever one step of them shows.
     """
 
     def __init__(
-        self, trainings: Trainings, first: int, seen: Seen, on_try: Callable[[Mistake], None]
+        self,
+        trainings: Trainings,
+        first: int,
+        seen: Seen,
+        on_try: Callable[[Mistake], None],
+        *,
+        rounding: bool,
     ) -> None:
         self._trainings, self._first, self._seen, self._on_try = trainings, first, seen, on_try
+        self._rounding = rounding
         self._user, self._fit = trainings.user.states, trainings.reference.states
         self._replayer, self._one_step = trainings.replayer(), trainings.one_step()
         self._not_replayed: list[NotReplayed] = []
@@ -90,7 +97,7 @@ class Search:
         near: list[tuple[float, Mistake]] = []
         unseen = []
         for mistake in mistakes:
-            if mistake.stateful or mistake.rounding:
+            if mistake.stateful or mistake.rounding or (mistake.subtle and self._rounding):
                 self._on_try(mistake)
                 unseen.append(mistake)
                 continue
@@ -137,8 +144,10 @@ class Search:
 
     def _gradients_agree(self, mistake: Mistake) -> bool:
         """Whether the mistake makes the user's gradients too: under Adam the weights hardly show a scale."""
-        if mistake.without or not self._seen.user:
+        if mistake.without:  # fit() without a setting; that its weights agree must be enough
             return True
+        if not self._seen.user:
+            return False
         at = self._first - 1
         before = self._fit[at - 1] if at else None
         own = self._one_step.gradients(mistake, before, self._fit[at], at)
@@ -159,8 +168,8 @@ class _Comparison:
         user, fit = trainings.user.states[step - 1], trainings.reference.states[step - 1]
         own, apart = distance(state, user), distance(fit, user)
         self.exact = self.exact and own == 0
-        if not self.exact:
-            self.within = self.within and departure(state, user, trainings.start) <= trainings.band.at(step)
+        if not self.exact and step <= trainings.band.steps:
+            self.within = self.within and trainings.band.holds(step, state, user)
         if step < self._horizon + 1 and apart:
             self.ratios.append(own / apart)
         return step >= self._horizon and not self.within

@@ -1,6 +1,6 @@
 """fit()'s training step with one known mistake in it, for any compiled Keras model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any
 
@@ -20,7 +20,7 @@ def keras_own(model: tf.keras.Model) -> Step:
 
 def is_in_step(mistake: Mistake) -> bool:
     """Whether the mistake changes the step, and not only what compile() and fit() get."""
-    plain = {"name", "detail", "advice", "optimizer", "without", "rounding", "scaled"}
+    plain = {"name", "detail", "advice", "optimizer", "without", "rounding", "scaled", "subtle"}
     names = [name for name in vars(mistake) if name not in plain]
     return any(getattr(mistake, name) != getattr(NO_MISTAKE, name) for name in names)
 
@@ -85,7 +85,8 @@ class _Step:
         gradients = pieces[0] if len(pieces) == 1 else [_mean(each) for each in zip(*pieces, strict=True)]
         if mistake.gradients:
             gradients = mistake.gradients(gradients, rows)
-        self._update(gradients)
+        for _ in range(mistake.applies):
+            self._update(gradients)
 
     def _gradients(self, x: Any, y: Any, weights: Any, rows: Any) -> list[Any]:
         model, optimizer = self._model, self._optimizer
@@ -114,6 +115,8 @@ class _Step:
 
     def _predict(self, x: Any) -> Any:
         model, mistake = self._model, self._mistake
+        for _ in range(mistake.extra_passes):
+            model(x, training=True)
         if mistake.inputs:
             x = tf.nest.map_structure(mistake.inputs, x)
         prediction = model(x, training=mistake.training) if model._call_has_training_arg else model(x)
@@ -127,12 +130,7 @@ class _Step:
     def _loss(self, x: Any, y: Any, prediction: Any, weights: Any) -> Any:
         model, mistake = self._model, self._mistake
         if mistake.loss_scales:
-            *outputs, added = mistake.loss_scales
-            parts = [added * each for each in model.losses]
-            if len(outputs) == 1:
-                return tf.add_n([outputs[0] * model._compile_loss(y, prediction, weights), *parts])
-            losses = self._output_losses(y, prediction, weights)
-            return tf.add_n([*(scale * each for scale, each in zip(outputs, losses, strict=True)), *parts])
+            return tf.add_n(self._scaled_losses(*mistake.loss_scales, y, prediction, weights))
         if mistake.loss:
             extra = list(model.losses) if mistake.regularisers else []
             parts = [*self._output_losses(y, prediction, weights), *extra]
@@ -140,6 +138,15 @@ class _Step:
         if mistake.regularisers:
             return model._compute_loss(x=x, y=y, y_pred=prediction, sample_weight=weights, training=True)
         return model._compile_loss(y, prediction, weights)  # the data's part alone has no public name
+
+    def _scaled_losses(
+        self, of_outputs: Sequence[float], of_added: Sequence[float], y: Any, prediction: Any, weights: Any
+    ) -> list[Any]:
+        added = [scale * each for scale, each in zip(of_added, self._model.losses, strict=True)]
+        if len(of_outputs) == 1:
+            return [of_outputs[0] * self._model._compile_loss(y, prediction, weights), *added]
+        losses = self._output_losses(y, prediction, weights) if of_outputs else []
+        return [*(scale * each for scale, each in zip(of_outputs, losses, strict=True)), *added]
 
     def _output_losses(self, y: Any, prediction: Any, weights: Any) -> list[Any]:
         """The mistake's loss of each output, weighed as compile() says."""

@@ -51,22 +51,26 @@ class Trainings:
 
     @property
     def steps(self) -> int:
-        """How many steps are compared."""
-        return len(self.fit.states)
+        """How many steps are compared: a callback may have ended a run early."""
+        return min(len(course.states) for course in (self.fit, self.user, self.reference))
 
     @cached_property
     def band(self) -> Band:
         """How far right trainings of this case drift apart by rounding alone."""
         others = [] if self.reference is self.fit else [self.fit.states]
         if self.mode != "eager":
-            others.append(self._fit_in("eager"))
+            options = FitOptions(mode="eager", make_step=self.right_step)
+            course = train_by_fit(Case(self.path), self.epoch, self.steps, self.start, options)
+            others.append(course.states)
         return measure_band(
-            self.path, self.epoch, self.start, self.reference.states, self.mode, others, self.right_step
+            self.path,
+            self.epoch,
+            self.start,
+            self.reference.states[: self.steps],
+            self.mode,
+            others,
+            self.right_step,
         )
-
-    def _fit_in(self, mode: Mode) -> list[State]:
-        options = FitOptions(mode=mode, make_step=self.right_step)
-        return train_by_fit(Case(self.path), self.epoch, self.steps, self.start, options).states
 
     @property
     def changed(self) -> frozenset[int]:
@@ -82,8 +86,12 @@ class Trainings:
         return departure(self.user.states[step - 1], self.reference.states[step - 1], self.start)
 
     def within_rounding(self) -> bool:
-        """Whether the user's departure stays within the band at every step."""
-        return all(self.departure(step) <= self.band.at(step) for step in range(1, self.steps + 1))
+        """Whether the user's run stays within the band at every step that can be judged."""
+        return all(self.holds(step, self.user.states[step - 1]) for step in range(1, self.band.steps + 1))
+
+    def holds(self, step: int, state: State) -> bool:
+        """Whether a state after `step` steps is fit()'s but for rounding."""
+        return self.band.holds(step, state, self.reference.states[step - 1])
 
     def replayer(self) -> Replayer:
         """Replays fit() in the user's mode."""
@@ -107,7 +115,6 @@ def train_both(path: Path, steps: int, say: Say) -> Trainings:
     right_step = None if case.has_step else keras_own
     fit = train_by_fit(Case(path), epoch, steps, start, FitOptions(make_step=right_step))
     check_finite(path, "fit()", fit.states)
-    steps = len(fit.states)  # a callback may have ended it earlier
     if case.has_step:
         say("your train_step: the same start, the same batches")
         user = train_by_step(Case(path), epoch, steps, start)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from loops.history import History
-from loops.parity.states import Array, State, VariableName
+from loops.parity.states import Array, Arrays, State, VariableName
 
 Name = TypeVar("Name", str, VariableName)
 
@@ -52,11 +52,11 @@ class Divergence:
 
 def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Divergence | None:
     """The first step at which `other` differs from `reference`, and the first of KINDS that differs in it."""
-    for step, (a, b) in enumerate(zip(reference, other, strict=True), start=1):
+    for step, (a, b) in enumerate(zip(reference, other, strict=False), start=1):
         for key, kind in KINDS.items():
             one, two = getattr(a, key), getattr(b, key)
             if key == "slots":
-                if not _slots_match(a, b):
+                if not slots_match(one, two):
                     continue  # the other uses an optimizer of its own
                 # paired by position: the paths may come in another order
                 two = dict(zip(one, two.values(), strict=True))
@@ -66,16 +66,15 @@ def first_divergence(reference: Sequence[State], other: Sequence[State]) -> Dive
     return None
 
 
-def _slots_match(a: State, b: State) -> bool:
-    """Whether both optimizers hold arrays of the same shapes and dtypes in the same order."""
-    one, two = _shapes_and_dtypes(a.slots), _shapes_and_dtypes(b.slots)
-    return list(one.values()) == list(two.values())
+def slots_match(a: Arrays, b: Arrays) -> bool:
+    """Whether two optimizers hold arrays of the same shapes and dtypes in the same order."""
+    return list(_shapes_and_dtypes(a).values()) == list(_shapes_and_dtypes(b).values())
 
 
 def distance(a: State, b: State) -> float:
     """The Euclidean distance of all weights, or of all optimizer slots where the weights agree to the bit."""
     apart = norm(gap_of(a.weights[name], b.weights[name]) for name in a.weights)
-    if apart or not _slots_match(a, b):
+    if apart or not slots_match(a.slots, b.slots):
         return apart
     return norm(gap_of(one, two) for one, two in zip(a.slots.values(), b.slots.values(), strict=True))
 

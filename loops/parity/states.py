@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loops.history import Hooks, Live, Position
+from loops.parity.slots import in_order
 
 Array = npt.NDArray[Any]
 Reported = Mapping[str, float]
@@ -81,7 +82,7 @@ def snapshot(
     return State(
         weights={name: _array(v) for name, v in variables if id(v) in weights},
         random={name: _array(v) for name, v in variables if id(v) not in weights},
-        slots={name: _array(v) for name, v in named(optimizer.variables)},
+        slots={name: _array(v) for name, v in named(in_order(optimizer, list(model.variables)))},
         reported=reported,
         gradients=gradients or {},
         # every loop names the metrics' variables in its own way

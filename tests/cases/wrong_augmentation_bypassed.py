@@ -1,4 +1,4 @@
-"""Expected pattern: augment|layer|training|input|forward.
+"""Expected pattern: training|augment.
 
 Silent is fine.
 The model begins with layers that augment its images; the loop calls the rest of the model only.

@@ -1,4 +1,4 @@
-"""Expected pattern: gradient.*(factor|multipl|scal)|(factor|multipl|scal).*gradient|epsilon.
+"""Expected pattern: scaled by 0.5.
 
 Gradients halved under an Adam of large epsilon, as after a loss for two replicas that run on one.
 """

@@ -1,4 +1,4 @@
-"""Expected pattern: sum|divisor|reduction|pixel|scal|learning rate|gradient.
+"""Expected pattern: scaled by 64.
 
 An autoencoder whose loop sums the squared error over an image's pixels and averages over images only.
 """

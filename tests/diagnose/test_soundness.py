@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from loops.case.loading import Start
-from loops.diagnose.band import FACTOR, FLOOR, Band, moved_by_one_ulp
+from loops.diagnose.band import CHAOS, FACTOR, Band, moved_by_one_ulp
 from loops.diagnose.engine import diagnose
 from loops.diagnose.explain import MORE_THAN_ONE
 from loops.diagnose.scale import SAME, Scales, Seen, scales_of
-from loops.parity.states import VariableName
+from loops.parity.states import State, VariableName
 
 HEAD = """
 import numpy as np
@@ -126,22 +126,53 @@ def test_no_mistake_in_the_step_is_named_where_the_replay_does_not_give_fits_own
     assert any("does not reproduce fit() here" in line for line in found.evidence)
 
 
+FLOAT32 = 2.0**-23
+
+
 def test_start_is_moved_by_one_ulp_in_every_floating_value() -> None:
     values = np.array([1.0, -2.0, 0.0, 1e-3], np.float32), np.array([3, 4], np.uint32)
-    moved = moved_by_one_ulp(Start(values), seed=1).values
+    moved = moved_by_one_ulp(Start(values), seed=1, eps=FLOAT32).values
     assert np.array_equal(moved[1], values[1])
     assert moved[0][2] == 0
     for index in (0, 1, 3):
         neighbours = [np.nextafter(values[0][index], np.float32(end)) for end in (-np.inf, np.inf)]
         assert moved[0][index] in neighbours
-    other = moved_by_one_ulp(Start(values), seed=2).values
+    other = moved_by_one_ulp(Start(values), seed=2, eps=FLOAT32).values
     assert not np.array_equal(moved[0], other[0])
+    coarse = moved_by_one_ulp(Start(values), seed=1, eps=2.0**-7).values[
+        0
+    ]  # of bfloat16
+    assert abs(coarse[0] - 1) == 2.0**-7
 
 
-def test_band_is_the_widest_drift_so_far() -> None:
-    band = Band([[1e-6, 3e-6, 2e-6], [2e-6, 1e-6, 1e-6]])
-    assert [band.at(step) for step in (1, 2, 3, 9)] == pytest.approx([2e-5, 3e-5, 3e-5, 3e-5])
-    assert Band([[0.0]]).at(1) == FACTOR * FLOOR
+def state(weight: list[float], slot: list[float]) -> State:
+    return State(named(weight), {}, named(slot), {})
+
+
+def test_band_is_the_widest_drift_so_far_of_each_variable() -> None:
+    """The weight starts at 0 and has travelled 1; rounding is 1e-5 of it, then less, which does not count."""
+    band = Band([{WEIGHT: 1e-5, SLOT: 0.0}, {WEIGHT: 1e-6, SLOT: 0.0}], [1e-5, 1e-6], Start((np.zeros(1),)))
+    assert band.at(1) == band.at(2) == pytest.approx(FACTOR * 1e-5)
+    two = state([1.0], [1.0])
+    for step in (1, 2):
+        assert band.holds(step, state([1 + 0.9e-4], [1.0]), two)
+        assert not band.holds(step, state([1 + 1.2e-4], [1.0]), two)
+    assert not band.holds(1, state([1.0], [1.0001]), two)  # of the slot no drift was seen
+
+
+def test_variable_that_travels_far_does_not_hide_another() -> None:
+    band = Band([{WEIGHT: 0.0, OTHER: 0.0}], [0.0], Start((np.zeros(1), np.zeros(1))))
+    far, off = State(named([1e7], [1.0]), {}, {}, {}), State(named([1e7], [0.5]), {}, {}, {})
+    assert not band.holds(1, off, far)
+
+
+def test_band_that_could_hide_a_mistake_ends_the_steps_that_are_judged() -> None:
+    gaps: list[dict[tuple[str, int], float]] = [{WEIGHT: 0.0}] * 3
+    assert Band(gaps, [1e-6, 1e-4, 2 * CHAOS], Start((np.zeros(1),))).steps == 2
+    assert Band(gaps, [1.0, 1.0, 1.0], Start((np.zeros(1),))).steps == 0
+
+
+WEIGHT, OTHER, SLOT = ("weight", 0), ("weight", 1), ("slot", 0)
 
 
 def named(*arrays: list[float]) -> dict[VariableName, np.ndarray]:
