@@ -38,7 +38,7 @@ def add_to(commands: Subparsers) -> None:
             help_fast = "train the same mathematics the fastest way, which rounds differently (docs/speed.md)"
             parser.add_argument("--fast", action="store_true", help=help_fast)
         if name != "both":
-            parser.add_argument("--resume", metavar="RUN", help="go on with a run where it was left")
+            parser.add_argument("--resume", metavar="RUN", help="go on with this run, by its name in --runs")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -24,6 +24,10 @@ def find(runs: Path, name: str) -> Path:
     wanted = Path(name)
     folder = wanted if len(wanted.parts) > 1 else runs / wanted
     inside = folder.resolve().parent == runs.resolve()
+    if not inside and (folder / CONFIG).is_file():
+        raise ResumeError(
+            f"--resume {name}: this run lies in another folder than {runs}: add --runs {folder.parent}."
+        )
     if not inside or not (folder / CONFIG).is_file():
         raise ResumeError(
             f"--resume {name}: no run of that name in {runs} (--runs names another folder). "

@@ -1,6 +1,7 @@
 """Expected pattern: scal|(factor|multipl).*gradient|gradient.*(factor|multipl)|sum|learning rate.
 
-Silent is fine. mixed_float16: compile() wraps the optimizer in a loss scale, which comes off again; the loop scales by hand,
+Silent is fine.
+mixed_float16: compile() wraps the optimizer in a loss scale, which comes off again; the loop scales by hand,
 and never divides the gradients.
 """
 

@@ -139,9 +139,7 @@ def test_start_is_moved_by_one_ulp_in_every_floating_value() -> None:
         assert moved[0][index] in neighbours
     other = moved_by_one_ulp(Start(values), seed=2, eps=FLOAT32).values
     assert not np.array_equal(moved[0], other[0])
-    coarse = moved_by_one_ulp(Start(values), seed=1, eps=2.0**-7).values[
-        0
-    ]  # of bfloat16
+    coarse = moved_by_one_ulp(Start(values), seed=1, eps=2.0**-7).values[0]  # of bfloat16
     assert abs(coarse[0] - 1) == 2.0**-7
 
 
