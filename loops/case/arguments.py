@@ -56,6 +56,11 @@ def arguments_of(step: Callable[..., Any], size: int, of_script: bool) -> Argume
     data = places[2:] if with_model else places
     if len([p for p in data if p.default is p.empty]) > size or not data:
         raise WrongArgumentsError(f"{shown}, but batches() yields ({batch}{',' * (size == 1)}).")
+    if with_model and size > 1 and len(data) == 1 and places[1].name in INPUTS:
+        raise WrongArgumentsError(
+            f"{shown}; after the model comes the optimizer: (model, optimizer, {batch}). A script's step may "
+            f"also take ({batch}) alone."
+        )
     if size > 1 and len(data) == 1:
         if data[0].name in INPUTS:
             advice = "Let it take y too, or yield (x,)"

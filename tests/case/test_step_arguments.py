@@ -51,6 +51,7 @@ def test_step_gets_the_arguments_that_it_takes(
     ("step", "size", "of_script", "message"),
     [
         (lambda x, y: 0, 2, False, "takes (x, y); it must take (model, optimizer, x, y); a step that closes"),
+        (lambda model, x, y: 0, 2, False, "after the model comes the optimizer: (model, optimizer, x, y)"),
         (lambda model, optimizer, x, y: 0, 1, False, "but batches() yields (x,)"),
         (lambda x, y, sample_weight: 0, 2, True, "(x, y, sample_weight), but batches() yields (x, y)"),
         (lambda x: 0, 2, True, "takes (x), but batches() yields (x, y). Let it take y too, or yield (x,)"),
