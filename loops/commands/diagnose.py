@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from loops.commands.options import Subparsers, add_command, positive_int, start
+from loops.diagnose.diagnosis import STEPS
 from loops.errors import UserError
-
-STEPS = 50
 
 
 def add_to(commands: Subparsers) -> None:

@@ -8,12 +8,12 @@ is what others may use; TensorFlow is imported when it is called.
 from pathlib import Path
 
 from loops.device import quiet
-from loops.diagnose.diagnosis import Diagnosis
+from loops.diagnose.diagnosis import STEPS, Diagnosis
 
 __all__ = ["Diagnosis", "diagnose"]
 
 
-def diagnose(case: Path | str, steps: int = 50) -> Diagnosis:
+def diagnose(case: Path | str, steps: int = STEPS) -> Diagnosis:
     """Train the case file `case` by fit() and by its own step for `steps` steps, and compare the two.
 
     Use it in a test of your own loop: `assert diagnose("my_case.py").identical`.

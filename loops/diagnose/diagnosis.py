@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 IDENTICAL = "identical"
+STEPS = 50  # that are compared unless another number is given
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from loops.case.keras_state import KerasState
 from loops.diagnose import evidence, scale
-from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
+from loops.diagnose.diagnosis import IDENTICAL, STEPS, Diagnosis
 from loops.diagnose.endings import wrong_end
 from loops.diagnose.explain import explain
 from loops.diagnose.reports import other_reports, wrong_report
@@ -13,7 +13,6 @@ from loops.diagnose.trainings import Say, Trainings, train_both
 from loops.parity.differences import Divergence, first_divergence, slots_match
 
 __all__ = ["Diagnosis", "diagnose"]
-STEPS = 50
 
 
 def diagnose(path: Path | str, steps: int = STEPS, say: Say = lambda line: None) -> Diagnosis:
