@@ -1,9 +1,10 @@
 """Trains a case by fit() or by its own step, and keeps the state after each step and at the end."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -11,67 +12,27 @@ import tensorflow as tf
 from loops.case.batches import Batch, batch_spec
 from loops.case.errors import CaseError
 from loops.case.loading import Case, Start, layout
-from loops.parity.states import Array, Reported, State, VariableName, named, snapshot
+from loops.case.observing import Event, Observer
+from loops.parity.states import Reported, State, snapshot
 
 # How a step runs: traced with an open batch size as fit() does, traced once a batch size, or not traced
 Mode = Literal["dynamic", "static", "eager"]
-# The class whose apply() every Keras optimizer ends in
-OPTIMIZER: Any = next(each for each in tf.keras.optimizers.Optimizer.__mro__ if "apply" in vars(each))
 # Makes the train_step that a compiled model trains by in place of its own
 MakeStep = Callable[[tf.keras.Model], Callable[[Any], Any]]
 
 
 @dataclass(frozen=True)
 class Course:
-    """One training of a case: the state after each step, and the state after all that comes at the end."""
+    """One training of a case: the state after each step, and the state after all that comes at the end.
+
+    Where the training was watched, `events` holds what happened in each step, `optimizers` those that
+    updated in it.
+    """
 
     states: list[State]
     end: State
-
-
-class GradientRecorder:
-    """Keeps the gradients that any optimizer was last given for a model. Does nothing unless `wanted`.
-
-    A context: within it every Keras optimizer is looked at, also one that a step has made itself.
-    """
-
-    def __init__(self, model: tf.keras.Model, wanted: bool) -> None:
-        self._names: dict[int, VariableName] = {}
-        self._held: dict[VariableName, tf.Variable] = {}
-        if wanted:
-            floats = [(name, v) for name, v in named(model.variables) if v.dtype.startswith(("float", "bfl"))]
-            self._names = {id(variable): name for name, variable in floats}
-            self._held = {name: tf.Variable(tf.zeros_like(variable)) for name, variable in floats}
-
-    def __enter__(self) -> Self:
-        self._apply = OPTIMIZER.apply
-        if self._held:
-            OPTIMIZER.apply = _recording(self, self._apply)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        OPTIMIZER.apply = self._apply
-
-    def keep(self, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
-        """Keep what an optimizer is given."""
-        for gradient, variable in zip(gradients, variables, strict=False):
-            name = self._names.get(id(variable))
-            if name in self._held and gradient is not None:
-                self._held[name].assign(tf.cast(tf.convert_to_tensor(gradient), variable.dtype))
-
-    def read(self) -> dict[VariableName, Array]:
-        """The gradients by variable, named as in a snapshot."""
-        return {name: np.array(held.numpy()) for name, held in self._held.items()}
-
-
-def _recording(recorder: GradientRecorder, apply: Callable[..., Any]) -> Callable[..., Any]:
-    def recording(self: Any, grads: Any, trainable_variables: Any = None) -> Any:  # Keras's own names
-        grads = list(grads)
-        given = self._trainable_variables if trainable_variables is None else list(trainable_variables)
-        recorder.keep(grads, given)
-        return apply(self, grads, trainable_variables if trainable_variables is None else given)
-
-    return recording
+    events: tuple[Sequence[Event], ...] = ()
+    optimizers: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +40,9 @@ class FitOptions:
     """How fit() runs a case; the defaults are as the case says.
 
     `mode` is fit()'s own way to trace unless given. `make_step` replaces the model's train_step after
-    compile(). `compile_args` and `fit_args` replace single arguments; `gradients` records them;
-    `stop_after` looks at each step's number (from 1) and state, and ends the training where it says so.
+    compile(). `compile_args` and `fit_args` replace single arguments; `watch` keeps
+    what happens within each step, `seeds` seeds TensorFlow's generator before each; `stop_after` looks at
+    each step's number (from 1) and state, and ends the training where it says so.
     """
 
     mode: Mode | None = None
@@ -89,7 +51,8 @@ class FitOptions:
     fit_args: Mapping[str, Any] = field(default_factory=dict)
     data: Callable[[Batch], Batch] | None = None
     optimizer: Callable[[Any], Any] | None = None
-    gradients: bool = False
+    watch: bool = False
+    seeds: int | None = None
     stop_after: Callable[[int, State], bool] | None = None
 
 
@@ -132,11 +95,16 @@ def train_by_fit(
         model.train_step = options.make_step(model)
     if mode == "static":
         model.train_step = tf.function(model.train_step)  # eager around it: a trace for each batch size
-    with GradientRecorder(model, options.gradients) as gradients:
-        recorder = _Recorder(optimizer, steps, gradients, options)
-        batches = [options.data(batch) if options.data else batch for batch in epoch]
+    batches = [options.data(batch) if options.data else batch for batch in epoch]
+    with _watched(model, options.watch) as observer:
+        recorder = _Recorder(optimizer, steps, observer, options)
         _fit(case, model, batches, recorder, options)
-    return Course(recorder.states, snapshot(model, optimizer, {}))
+    seen = observer.optimizers if observer else []
+    return Course(recorder.states, snapshot(model, optimizer, {}), tuple(recorder.events), tuple(seen))
+
+
+def _watched(model: tf.keras.Model, watch: bool) -> contextlib.AbstractContextManager[Observer | None]:
+    return Observer(model) if watch else contextlib.nullcontext()
 
 
 def _fit(
@@ -161,31 +129,50 @@ def _fit(
 
 
 def train_by_step(
-    case: Case, epoch: list[Batch], steps: int, start: Start, *, gradients: bool = False
+    case: Case, epoch: list[Batch], steps: int, start: Start, *, watch: bool = False, seeds: int | None = None
 ) -> Course:
     """Train by the user's own step on the same batches, as it stands.
+
+    With `seeds`, it runs eagerly, and TensorFlow's global generator is seeded before each step by `seeds`
+    plus the step's index.
 
     Raises:
         CaseError: the case's own functions raise.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
     first = case.fit_args.get("initial_epoch") or 0
-    states = []
-    with GradientRecorder(model, gradients) as recorded:
+    states: list[State] = []
+    events: list[Sequence[Event]] = []
+    eagerly = _eagerly() if seeds is not None else contextlib.nullcontext()
+    with eagerly, _watched(model, watch) as observer:
         for index in range(steps):
             number, within = divmod(index, len(epoch))
             if within == 0:
                 case.on_epoch_begin(model, optimizer, first + number)
+            if seeds is not None:
+                tf.random.set_seed(seeds + index)
             call = functools.partial(case.step, model, optimizer, *epoch[within].data())
             reported = case.run(f"train_step (step {index + 1})", call)
-            states.append(snapshot(model, optimizer, read_report(reported), recorded.read()))
+            states.append(snapshot(model, optimizer, read_report(reported)))
+            events += [observer.take()] if observer else []
             if within + 1 == len(epoch) or index + 1 == steps:
                 case.on_epoch_end(model, optimizer, first + number)
     case.on_train_end(model, optimizer)
     end = snapshot(model, optimizer, {})
     if not int(optimizer.iterations):  # the step updates by means of its own: there are no slots to compare
         states, end = [replace(state, slots={}) for state in states], replace(end, slots={})
-    return Course(states, end)
+    return Course(states, end, tuple(events), tuple(observer.optimizers) if observer else ())
+
+
+@contextlib.contextmanager
+def _eagerly() -> Iterator[None]:
+    """A context in which tf.function runs what it is given eagerly."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def is_graph_function(function: Any) -> bool:
@@ -225,17 +212,24 @@ def check_finite(path: Any, who: str, states: Sequence[State]) -> None:
 class _Recorder(tf.keras.callbacks.Callback):
     """Takes a snapshot after each of fit()'s first steps, then stops the training."""
 
-    def __init__(self, optimizer: Any, steps: int, gradients: GradientRecorder, options: FitOptions) -> None:
+    def __init__(self, optimizer: Any, steps: int, observer: Observer | None, options: FitOptions) -> None:
         super().__init__()
         self.steps = steps
         self.states: list[State] = []
-        self._optimizer, self._gradients, self._stop_after = optimizer, gradients, options.stop_after
+        self.events: list[Sequence[Event]] = []
+        self._optimizer, self._observer, self._stop_after = optimizer, observer, options.stop_after
+        self._seeds = options.seeds
         self._stopped = False
+
+    def on_train_batch_begin(self, batch: int, logs: Reported | None = None) -> None:
+        if self._seeds is not None:
+            tf.random.set_seed(self._seeds + len(self.states))
 
     def on_train_batch_end(self, batch: int, logs: Reported | None = None) -> None:
         if len(self.states) < self.steps and not self._stopped:
-            state = snapshot(self.model, self._optimizer, dict(logs or {}), self._gradients.read())
+            state = snapshot(self.model, self._optimizer, dict(logs or {}))
             self.states.append(state)
+            self.events += [self._observer.take()] if self._observer else []
             self._stopped = bool(self._stop_after and self._stop_after(len(self.states), state))
         if len(self.states) == self.steps or self._stopped:
             self.model.stop_training = True

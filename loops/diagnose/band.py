@@ -16,6 +16,7 @@ FACTOR = 10.0  # a right loop rounds at each step, the probes at their start or 
 RANDOM = 100.0  # another tracing mode that departs this much more than the probes draws other random numbers
 CHAOS = 1e-2  # of the distance travelled: a band wider than this can hide a mistake
 Key = tuple[str, int]  # of a weight or a slot, and its index
+ALL: Key = ("all weights", -1)
 Gaps = Mapping[Key, float]
 
 
@@ -81,11 +82,18 @@ class Band:
 
     `relative` holds the drift of right runs by variable, over its travel (of a slot, over its size);
     `drifts` that of all weights together. `steps` is how many steps can be judged: later, rounding has grown
-    so far that it would hide a mistake.
+    so far that it would hide a mistake. `noisy` are the indices of variables that rounding alone moves, such
+    as a bias before a BatchNormalization: `drifts` leaves them out.
     """
 
-    def __init__(self, relative: Sequence[Gaps], drifts: Sequence[float], start: Start) -> None:
-        self._start = start
+    def __init__(
+        self,
+        relative: Sequence[Gaps],
+        drifts: Sequence[float],
+        start: Start,
+        noisy: frozenset[int] = frozenset(),
+    ) -> None:
+        self._start, self.noisy = start, noisy
         self._relative: list[dict[Key, float]] = []
         for gaps in relative:
             before = self._relative[-1] if self._relative else {}
@@ -94,14 +102,19 @@ class Band:
         judged = [step for step, drift in enumerate(self._drifts, start=1) if drift <= CHAOS]
         self.steps = judged[-1] if judged else 0
 
-    def holds(self, step: int, one: State, two: State) -> bool:
-        """Whether `one` is `two`, both after `step` steps (from 1), but for rounding."""
+    def holds(self, step: int, one: State, two: State, slack: float = 1.0) -> bool:
+        """Whether `one` is `two`, both after `step` steps (from 1), within `slack` times the band."""
         relative = self._relative[min(step, len(self._relative)) - 1]
         sizes, ulps = sizes_of(two, self._start), _ulps_of(two)
         return all(
-            gap <= FACTOR * max(relative.get(key, 0.0) * sizes[key], ulps[key])
+            gap <= slack * FACTOR * max(relative.get(key, 0.0) * sizes[key], ulps[key])
             for key, gap in gaps_of(one, two).items()
         )
+
+    def distance(self, one: State, two: State) -> float:
+        """The distance of two states, but for what rounding alone moves."""
+        gaps = (gap_of(one.weights[n], two.weights[n]) for n in one.weights if n.index not in self.noisy)
+        return norm(gaps) or distance(one, two)
 
     def at(self, step: int) -> float:
         """How much of the distance travelled counts as rounding after `step` steps, over all variables."""
@@ -120,7 +133,8 @@ def measure_band(
     """Run fit() twice from weights that are moved by one ULP, in `mode`; `reference` is the run not moved.
 
     `others` are right runs in other tracing modes. One that departs far more than the probes is left out:
-    eager and traced runs draw other numbers from TensorFlow's global generator, which is no rounding.
+    eager and traced runs draw other numbers from TensorFlow's global generator, which is no rounding. After
+    the end of one that is shorter, it is taken to be as much wider than the probes as it was there.
     """
     runs: list[tuple[Sequence[State], Start]] = []
     for seed in SEEDS:
@@ -129,25 +143,68 @@ def measure_band(
         runs.append((train_by_fit(Case(path), epoch, len(reference), moved, options).states, moved))
     least = max(_drift(run[0], reference[0], moved, start) for run, moved in runs)
     most = RANDOM * max(least, float(np.finfo(np.float32).eps))
-    runs += [(run, start) for run in others if _drift(run[0], reference[0], start, start) <= most]
-    steps = min([len(reference), *(len(run) for run, _ in runs)])
-    relative, drifts = [], []
-    for index in range(steps):
-        own = reference[index]
-        sizes = sizes_of(own, start)
-        gaps = [gaps_of(run[index], own, moved, start) for run, moved in runs]
-        widest = {key: max(each.get(key, 0.0) for each in gaps) for key in sizes}
-        relative.append({key: gap / sizes[key] if sizes[key] else 0.0 for key, gap in widest.items()})
-        drifts.append(max(_drift(run[index], own, moved, start) for run, moved in runs))
-    return Band(relative, drifts, start)
+    noisy = _noisy([gaps_of(run[0], reference[0], moved, start) for run, moved in runs], reference[0], start)
+    probes = [_along(run, moved, reference, start, noisy) for run, moved in runs]
+    steps = min(map(len, probes))
+    right = [run for run in others if _drift(run[0], reference[0], start, start) <= most]
+    probed = [_widest([each[index] for each in probes]) for index in range(steps)]
+    along = [_extended(_along(run, start, reference, start, noisy), probed) for run in right]
+    widest = [_widest([own, *(each[index] for each in along)]) for index, own in enumerate(probed)]
+    return Band(
+        [{key: gap for key, gap in each.items() if key != ALL} for each in widest],
+        [each[ALL] for each in widest],
+        start,
+        noisy,
+    )
 
 
-def _drift(probe: State, reference: State, moved: Start, start: Start) -> float:
-    """The distance between two movements, each from its own start, over the length of the second."""
+def _noisy(gaps: Sequence[Gaps], after: State, start: Start) -> frozenset[int]:
+    """The variables whose first step is rounding: probes take them elsewhere by a good part of their way.
+
+    None where they are most of all that moves: then it is the model that is chaotic.
+    """
+    sizes = sizes_of(after, start)
+    moved = [key for key, size in sizes.items() if key[0] == "weight" and size]
+    found = [key for key in moved if max(each.get(key, 0.0) for each in gaps) > CHAOS * sizes[key]]
+    return frozenset(index for _, index in found) if 2 * len(found) < len(moved) else frozenset()
+
+
+def _along(
+    run: Sequence[State], moved: Start, reference: Sequence[State], start: Start, noisy: frozenset[int]
+) -> list[Gaps]:
+    """How far a right run is from the reference after each step, by variable over its size, and over all."""
+    found: list[Gaps] = []
+    for one, own in zip(run, reference, strict=False):
+        sizes, gaps = sizes_of(own, start), gaps_of(one, own, moved, start)
+        relative = {key: gaps.get(key, 0.0) / size if size else 0.0 for key, size in sizes.items()}
+        found.append({**relative, ALL: _drift(one, own, moved, start, noisy)})
+    return found
+
+
+def _widest(gaps: Sequence[Gaps]) -> Gaps:
+    return {key: max(each[key] for each in gaps) for key in gaps[0]}
+
+
+def _extended(along: list[Gaps], probed: Sequence[Gaps]) -> list[Gaps]:
+    """A run's gaps as long as the probes', growing as the probes' do after its end."""
+    last = len(along) - 1
+    times = {key: gap / probed[last][key] if probed[last][key] else 0.0 for key, gap in along[last].items()}
+    return [*along, *({key: times[key] * gap for key, gap in own.items()} for own in probed[last + 1 :])]
+
+
+def _drift(
+    probe: State, reference: State, moved: Start, start: Start, noisy: frozenset[int] = frozenset()
+) -> float:
+    """The distance between two movements, each from its own start, over the length of the second.
+
+    Variables that are `noisy` are left out of the distance.
+    """
     gaps = gaps_of(probe, reference, moved, start)
     size = travelled(reference, start)
     return (
-        norm(np.asarray(gap) for (kind, _), gap in gaps.items() if kind == "weight") / size if size else 0.0
+        norm(np.asarray(gap) for (kind, i), gap in gaps.items() if kind == "weight" and i not in noisy) / size
+        if size
+        else 0.0
     )
 
 

@@ -1,14 +1,20 @@
 """From a case to a verdict: trains the case both ways, then names what makes the two differ."""
 
+import contextlib
+import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from loops.case.keras_state import KerasState
-from loops.diagnose import evidence, scale
+from loops.diagnose import evidence
 from loops.diagnose.diagnosis import IDENTICAL, STEPS, Diagnosis
 from loops.diagnose.endings import wrong_end
 from loops.diagnose.explain import explain
+from loops.diagnose.mending import mended
+from loops.diagnose.observed import observe
 from loops.diagnose.reports import other_reports, wrong_report
+from loops.diagnose.scene import Scene
 from loops.diagnose.trainings import Say, Trainings, train_both
 from loops.parity.differences import Divergence, first_divergence, slots_match
 
@@ -23,9 +29,21 @@ def diagnose(path: Path | str, steps: int = STEPS, say: Say = lambda line: None)
     """
     before = KerasState.now()
     try:
-        return _diagnose(Path(path), steps, say)
+        with _collecting_rarely():
+            return _diagnose(Path(path), steps, say)
     finally:
         before.restore()  # a case may have set a dtype policy
+
+
+@contextlib.contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """A context in which Python looks for garbage less often: each look at TensorFlow's graphs takes long."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _diagnose(path: Path, steps: int, say: Say) -> Diagnosis:
@@ -41,14 +59,22 @@ def _diagnose(path: Path, steps: int, say: Say) -> Diagnosis:
 def _different(trainings: Trainings, divergence: Divergence, say: Say) -> Diagnosis:
     """The verdict where some bit differs: within rounding, or a cause, or none that can be proved."""
     say("how far rounding alone takes this model: fit() again, from weights moved by one ULP")
-    seen = scale.look(trainings, divergence.step)
-    found = explain(trainings, divergence, seen, say)
+    found = explain(trainings, divergence, _scene(trainings), say)
     about = (
         *evidence.describe(trainings, divergence),
-        *evidence.gradients(seen),
         *evidence.order_of_batches(trainings),
     )
-    return replace(found, evidence=(*about, *found.evidence))
+    return replace(found, evidence=(*about, *found.evidence), advice=mended(trainings.path, found.advice))
+
+
+def _scene(trainings: Trainings) -> Scene | None:
+    """The user's training watched; seeded where the model draws from TensorFlow's global generator."""
+    observed = observe(trainings, trainings.steps)
+    scene = Scene(trainings, observed) if observed else None
+    if scene is None or scene.repeats():
+        return scene
+    seeded = observe(trainings, trainings.steps, seeded=True)
+    return Scene(trainings, seeded) if seeded else scene
 
 
 def _same(trainings: Trainings) -> Diagnosis:

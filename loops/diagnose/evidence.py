@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from loops.case.loading import Case
-from loops.diagnose.scale import SAME, Seen
 from loops.diagnose.search import NotReplayed
 from loops.diagnose.trainings import Trainings
 from loops.parity.differences import Divergence
@@ -23,23 +22,6 @@ def describe(trainings: Trainings, divergence: Divergence) -> list[str]:
         f"furthest off: {divergence.worst}",
         "distance from fit() over distance travelled: " + ", ".join(growth),
     ]
-
-
-def gradients(seen: Seen) -> list[str]:
-    """How the gradients compare at the first step that differs, which tells the step from the update."""
-    first = seen.first
-    if first is None:
-        return ["gradients: none reached the optimizer that make_optimizer() gave"]
-    if first.none:
-        return ["gradients: agree with fit()'s within rounding at the first step that differs"]
-    if not first.explain:
-        return ["gradients: differ from fit()'s at the first step that differs, in more than their size"]
-    if first.one is not None:
-        return [f"gradients: {first.one:.6g} times fit()'s at the first step that differs"]
-    scaled = [
-        f"{name.path} {value:.4g}" for name, value in first.by_variable.items() if abs(value - 1) > SAME
-    ]
-    return [f"gradients: scaled against fit()'s by variable: {', '.join(scaled)}"]
 
 
 def order_of_batches(trainings: Trainings) -> list[str]:

@@ -26,9 +26,7 @@ NOT_WEIGHTED = WrongAverage(
     "metrics not weighted by image",
     ("mean_loss.update_state(batch_loss, sample_weight=tf.shape(x)[0])",),
 )
-NEITHER = WrongAverage(
-    f"more than one: {NOT_RESET.name}, {NOT_WEIGHTED.name}", (*NOT_RESET.advice, *NOT_WEIGHTED.advice)
-)
+NEITHER = WrongAverage(f"{NOT_RESET.name} and {NOT_WEIGHTED.name}", (*NOT_RESET.advice, *NOT_WEIGHTED.advice))
 UNKNOWN = WrongAverage("metrics differ in a way that is not on the list")
 
 

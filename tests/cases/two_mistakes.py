@@ -1,4 +1,4 @@
-"""Expected verdict: more than one."""
+"""Expected verdict: training=True missing and model.losses left out."""
 
 import tensorflow as tf
 
