@@ -43,7 +43,8 @@ class Mistake:
     extra_passes: int = 0  # through the model, before the one that counts
     passes_after: int = 0  # between it and the update
     passes_last: int = 0  # after the update
-    mask: bool = True
+    mask: bool = True  # of the loss
+    masks: bool = True  # on the way through the model
     inputs: Callable[[Any], Any] | None = None
     layers_before: tuple[int, ...] = ()  # of the model's, through which the inputs go first
     rows: Callable[[Any], Any] | None = None  # of every part of the batch: x, y and sample_weight
@@ -82,6 +83,7 @@ class Mistake:
     # Shares of the gradients and of what was last applied, and that of the gradients in the first step
     memory: tuple[float, float, float] | None = None
     only_rows: int | None = None  # batches of another size are passed over
+    only_every: tuple[int, int] | None = None  # steps, and which of so many (from 0) updates the weights
     # Settings, and how it is told
     without: Mapping[str, Any] = field(default_factory=dict)
     rounding: bool = False
@@ -98,6 +100,7 @@ class Mistake:
         return (
             self.accumulate > 1
             or self.memory is not None
+            or self.only_every is not None
             or self.fresh_every > 1
             or self.prepare_every > 1
             or bool(self.without)

@@ -1,7 +1,8 @@
 """fit()'s training step with one known mistake in it, for any compiled Keras model."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MethodType
 from typing import Any
 
@@ -192,7 +193,8 @@ class Writing:
             x = model._flatten_layers()[layer](x, training=True)
         if mistake.inputs:
             x = tf.nest.map_structure(mistake.inputs, x)
-        prediction = model(x, training=mistake.training) if model._call_has_training_arg else model(x)
+        with contextlib.nullcontext() if mistake.masks else _without_masks(model):
+            prediction = model(x, training=mistake.training) if model._call_has_training_arg else model(x)
         if not mistake.mask:
             for output in tf.nest.flatten(prediction):
                 output._keras_mask = None  # Keras's loss looks for it there
@@ -272,6 +274,19 @@ class Writing:
         ]
 
     def _update(self, gradients: list[Any]) -> None:
+        """Apply the gradients, in the steps in which the mistake does."""
+        every, which = self._mistake.only_every or (1, 0)
+        if every == 1:
+            self._update_now(gradients)
+            return
+
+        def update() -> Any:
+            self._update_now(gradients)
+            return tf.constant(0)
+
+        tf.cond(tf.equal((self._done - 1) % every, which), update, lambda: tf.constant(0))
+
+    def _update_now(self, gradients: list[Any]) -> None:
         before = [(variable, much * variable.value) for variable, much in self._decayed]
         if not self._mistake.decay_last:
             _take_off(before)
@@ -308,6 +323,24 @@ class Writing:
         for total in self._sums if mistake.memory is None else ():
             total.assign(tf.zeros_like(total))
         return tf.constant(0)
+
+
+@contextlib.contextmanager
+def _without_masks(model: tf.keras.Model) -> Iterator[None]:
+    """A context in which the layers that make a mask make none."""
+    layers = [layer for layer in model._flatten_layers() if makes_mask(layer)]
+    for layer in layers:
+        object.__setattr__(layer, "compute_mask", lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "compute_mask")
+
+
+def makes_mask(layer: Any) -> bool:
+    """Whether a mask begins at this layer."""
+    return isinstance(layer, tf.keras.layers.Masking) or bool(getattr(layer, "mask_zero", False))
 
 
 def _take_off(pairs: list[tuple[Any, Any]]) -> None:

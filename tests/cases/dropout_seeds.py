@@ -1,4 +1,4 @@
-"""Expected verdict: dropout seeds differ."""
+"""Expected pattern: extra pass of each batch."""
 
 from tests.cases.common import adam, classifier_with_everything, cross_entropy, one_hot_batches, step_with
 

@@ -1,4 +1,4 @@
-"""Expected pattern: more than one.
+"""Expected pattern: unexplained.*gradients of the loss.
 
 A term added to the loss; fit() has a callback that changes nothing, which must not be named.
 """

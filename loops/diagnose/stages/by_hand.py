@@ -12,7 +12,8 @@ from loops.diagnose.mistake import NO_MISTAKE, Mistake, together
 from loops.diagnose.rules import OUTSIDE, PAPER, UNCORRECTED, Observation, Rule, solve_rule
 from loops.diagnose.scene import Scene
 from loops.diagnose.stages.losses import variables_named
-from loops.diagnose.stages.updates import NAMES, fit_rates, rates_named
+from loops.diagnose.stages.rates import fit_rates, rates_named
+from loops.diagnose.stages.used import NAMES, USE
 
 STEPS = 12  # that the constants are solved from
 SAME = 1e-3  # relative, of constants
@@ -24,7 +25,6 @@ FORMS = {
     UNCORRECTED: "no bias correction",
     OUTSIDE: "epsilon {epsilon} added to the root, fit() adds it under the root",
 }
-USE = "use the very optimizer that compile() gets"
 
 
 def is_by_hand(scene: Scene) -> bool:
@@ -43,6 +43,9 @@ def explain_by_hand(scene: Scene, step: int) -> list[Mistake]:
     found: list[Mistake] = []
     for rule in solve_rule(observations, (kind, config)) if observations else []:
         found.append(_told(scene, kind, config, rule))
+    # An update by hand goes over all rows of an Embedding
+    sparse = scene.fit(step).step.sparse
+    found = [each if each is NO_MISTAKE else replace(each, dense=sparse) for each in found]
     left = _left_as_they_were(scene, step)
     found = [both for one in found or [NO_MISTAKE] if (both := together(one, left))]
     if any(variable.constraint is not None for variable in scene.model.variables):

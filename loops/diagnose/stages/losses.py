@@ -100,10 +100,10 @@ def output_names(at: Setting) -> list[str]:
 def _outputs(at: Setting, found: Solution) -> Mistake:
     """Outputs weighed otherwise than by compile()."""
     factors = at.scene.one_step.factors(at.outputs)
-    ones = [1.0] * (len(found.values) - len(factors))
+    of_added = [1.0] * (len(found.values) - len(factors))
     values = [
         plain(value * factor, error * factor) / factor if factor else value
-        for value, error, factor in zip(found.values, found.errors, [*factors, *ones], strict=True)
+        for value, error, factor in zip(found.values, found.errors, [*factors, *of_added], strict=True)
     ]
     values = [0.0 if abs(v) < max(ONE, 3 * e) else v for v, e in zip(values, found.errors, strict=True)]
     told, forgotten, left_out = [], any(factor != 1 for factor in factors), []
@@ -158,7 +158,8 @@ def _penalised(at: Setting, columns: Sequence[Gradients], seen: Sequence[int]) -
             if kind != "signs":
                 shapes.append((index, "values"))
                 extra.append({index: own})
-            if kind != "values" and not np.allclose(np.abs(own), np.abs(own).ravel()[0]):
+            uneven = not np.allclose(np.abs(own), np.abs(own).ravel()[0])  # else both columns are one
+            if kind == "signs" or (kind == "both" and uneven):
                 shapes.append((index, "signs"))
                 extra.append({index: np.sign(own)})
         found = at.solve([*(columns[place] for place in seen), *extra])

@@ -10,7 +10,22 @@ import tensorflow as tf
 from loops.diagnose.algebra import plain
 from loops.diagnose.mistake import ROW_ORDERS, Loss, Mistake, RowLoss
 from loops.diagnose.observed import Gradients
-from loops.diagnose.stages.elements import labels_of
+from loops.diagnose.stages.alternatives import (
+    activated,
+    broadcast,
+    focal,
+    huber,
+    in_dtype,
+    labels_as_values,
+    labels_as_weights,
+    labels_broadcast,
+    logits_loss,
+    named_loss,
+    of_rows,
+    smoothed,
+    temperature,
+    with_config,
+)
 from loops.diagnose.stages.setting import Setting, is_one
 
 OTHER_LOSSES = (
@@ -115,18 +130,18 @@ def _others(at: Setting, output: int) -> Iterator[Other]:
     yield Other(
         "targets (n,) against predictions (n, 1)",
         "",
-        _broadcast,
+        broadcast,
         "{y} = tf.reshape({y}, tf.shape(predictions)) before the loss",
     )
     for order, moved in ROW_ORDERS.items():
         yield Other(
             f"targets of other rows: {order}",
             "",
-            _of_rows(moved),
+            of_rows(moved),
             "shuffle x and y together, before they are batched",
         )
     for dtype in DTYPES:
-        yield Other("loss or inputs cast to another dtype", f"loss in {dtype}", _in_dtype(dtype))
+        yield Other("loss or inputs cast to another dtype", f"loss in {dtype}", in_dtype(dtype))
     yield Other(
         "loss or inputs cast to another dtype",
         "predictions through float16",
@@ -135,10 +150,10 @@ def _others(at: Setting, output: int) -> Iterator[Other]:
     name = "integer labels with the wrong loss" if integers else "another loss"
     advice = "use sparse_categorical_crossentropy for integer labels" if integers else COMPILED
     for other in OTHER_LOSSES:
-        yield Other(f"{name}: {other}", "", _named_loss(other), advice, general=not integers)
+        yield Other(f"{name}: {other}", "", named_loss(other), advice, general=not integers)
         if "crossentropy" in other:
             told = f"{name}: {other} with from_logits=True"
-            yield Other(told, "", _named_loss(other, from_logits=True), advice, general=not integers)
+            yield Other(told, "", named_loss(other, from_logits=True), advice, general=not integers)
     yield Other(
         "arguments of the loss swapped",
         "",
@@ -147,14 +162,14 @@ def _others(at: Setting, output: int) -> Iterator[Other]:
     )
     if integers:
         for detail, loss in (
-            ("labels as weights in -Σ y log p", _labels_as_weights),
-            ("labels broadcast over the classes", _labels_broadcast),
-            ("labels reshaped to (n, 1) in a mean squared error", _labels_as_values),
+            ("labels as weights in -Σ y log p", labels_as_weights),
+            ("labels broadcast over the classes", labels_broadcast),
+            ("labels reshaped to (n, 1) in a mean squared error", labels_as_values),
         ):
             yield Other(name, detail, loss, advice)
     for key, value in (("label_smoothing", 0.0), ("delta", 1.0), ("gamma", 2.0), ("alpha", 0.25)):
         if config.get(key, value) != value:
-            yield Other(f"another loss: {key} left out", f"{key}={value:g}", _with_config(**{key: value}))
+            yield Other(f"another loss: {key} left out", f"{key}={value:g}", with_config(**{key: value}))
 
 
 def _activations(config: dict[str, Any]) -> Iterator[Other]:
@@ -163,21 +178,21 @@ def _activations(config: dict[str, Any]) -> Iterator[Other]:
         yield Other(
             "logits taken for probabilities",
             "",
-            _with_config(from_logits=False),
+            with_config(from_logits=False),
             "use the loss with from_logits=True, or end the model with a softmax",
         )
         for activation in (tf.nn.softmax, tf.nn.sigmoid):
             yield Other(
                 "softmax applied twice",
                 f"{activation.__name__} before a loss of logits",
-                _activated(activation),
+                activated(activation),
                 "hand the logits to the loss as the model gives them",
             )
         return
     advice = "the model ends with an activation: use the loss with from_logits=False on its outputs"
     for activation in (tf.nn.softmax, tf.nn.sigmoid):
-        yield Other("softmax applied twice", activation.__name__, _activated(activation), advice)
-    yield Other("softmax applied twice", "a loss of logits on probabilities", _logits_loss, advice)
+        yield Other("softmax applied twice", activation.__name__, activated(activation), advice)
+    yield Other("softmax applied twice", "a loss of logits on probabilities", logits_loss, advice)
 
 
 def _mixed_targets(at: Setting, output: int) -> list[Mistake]:
@@ -186,7 +201,7 @@ def _mixed_targets(at: Setting, output: int) -> list[Mistake]:
     def targets(outs: list[tuple[RowLoss, Any, Any]]) -> list[Any]:
         losses, y, p = outs[output]
         rest = [each for index, each in enumerate(at.parts(outs)) if index != output]
-        return [losses.reduced(y, p), tf.reduce_mean(_smoothed(1.0)(losses, y, p)), *rest]
+        return [losses.reduced(y, p), tf.reduce_mean(smoothed(1.0)(losses, y, p)), *rest]
 
     try:
         columns = at.columns(targets)
@@ -206,7 +221,7 @@ def _mixed_targets(at: Setting, output: int) -> list[Mistake]:
     name = f"label smoothing of {amount:.4g}, fit() {own:.4g}" + (
         f", times {times:.4g}" if times != 1 else ""
     )
-    loss = _smoothed(amount)
+    loss = smoothed(amount)
     return [
         Mistake(
             name,
@@ -223,33 +238,12 @@ def _own_smoothing(at: Setting, output: int) -> float:
     return float(config.get("label_smoothing") or 0.0)
 
 
-def _smoothed(amount: float) -> Loss:
-    """The values of the loss for targets of which so much is spread over all classes."""
-
-    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
-        function = losses.function
-        config = dict(function.get_config()) if isinstance(function, tf.keras.losses.Loss) else {}
-        from_logits = bool(config.get("from_logits", False))
-        binary = p.shape[-1] == 1 or "binary" in str(config.get("name", function)).lower()
-        if binary:
-            y = tf.reshape(tf.cast(y, p.dtype), tf.shape(p))
-            own = tf.keras.losses.BinaryCrossentropy(from_logits, label_smoothing=amount, reduction="none")
-            return RowLoss(own, losses.weights)(y, p)
-        classes = p.shape[-1]
-        if y.shape.rank != p.shape.rank or y.shape[-1] != classes:
-            y = tf.one_hot(tf.cast(labels_of(p[..., 0], y, p), tf.int32), classes)
-        own = tf.keras.losses.CategoricalCrossentropy(from_logits, label_smoothing=amount, reduction="none")
-        return RowLoss(own, losses.weights)(tf.cast(y, p.dtype), p)
-
-    return loss
-
-
 def _searched(at: Setting, output: int) -> list[Mistake]:
     """Losses with a constant: the one is searched for whose gradient leaves the least."""
     for name, key, make, low, high in (
-        ("another loss: huber", "delta", _huber, 1e-3, 1e2),
-        ("another loss: focal cross-entropy", "gamma", _focal, 1e-2, 1e1),
-        ("logits divided by a temperature", "temperature", _temperature, 1e-2, 1e2),
+        ("another loss: huber", "delta", huber, 1e-3, 1e2),
+        ("another loss: focal cross-entropy", "gamma", focal, 1e-2, 1e1),
+        ("logits divided by a temperature", "temperature", temperature, 1e-2, 1e2),
     ):
         value = _search(at, output, make, np.log(low), np.log(high))
         if value is None:
@@ -314,98 +308,3 @@ def _flat(gradients: Gradients, like: Gradients) -> np.ndarray:
     return np.concatenate(
         [np.asarray(gradients.get(i, np.zeros_like(a)), np.float64).ravel() for i, a in like.items()]
     )
-
-
-def _huber(delta: float) -> Loss:
-    return lambda losses, y, p: tf.keras.losses.huber(tf.cast(y, p.dtype), p, delta=delta)
-
-
-def _focal(gamma: float) -> Loss:
-    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
-        config = (
-            dict(losses.function.get_config()) if isinstance(losses.function, tf.keras.losses.Loss) else {}
-        )
-        logits = bool(config.get("from_logits", False))
-        if p.shape[-1] == 1:
-            y = tf.reshape(tf.cast(y, p.dtype), tf.shape(p))
-            chance = tf.nn.sigmoid(p) if logits else p
-            chance = tf.where(y > 0.5, chance, 1 - chance)[..., 0]
-        else:
-            chances = tf.nn.softmax(p) if logits else p
-            if y.shape.rank != p.shape.rank or y.shape[-1] != p.shape[-1]:
-                y = tf.one_hot(tf.cast(labels_of(p[..., 0], y, p), tf.int32), p.shape[-1])
-            chance = tf.reduce_sum(chances * tf.cast(y, p.dtype), axis=-1)
-        chance = tf.clip_by_value(chance, 1e-7, 1.0)
-        return -((1 - chance) ** gamma) * tf.math.log(chance)
-
-    return loss
-
-
-def _temperature(value: float) -> Loss:
-    return lambda losses, y, p: losses.reduced(y, p / value)
-
-
-def _named_loss(name: str, **changes: Any) -> Loss:
-    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
-        function = tf.keras.losses.get(name)
-        target = y if "sparse" in name else tf.cast(y, p.dtype)
-        if isinstance(function, tf.keras.losses.Loss):
-            function = function.call
-        return RowLoss(lambda one, two: function(one, two, **changes), losses.weights)(target, p)
-
-    return loss
-
-
-def _with_config(**changes: Any) -> Loss:
-    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
-        config = losses.function.get_config()
-        changed = {key: changes[key] for key in changes if key in config}
-        return type(losses.function).from_config(config | changed)(y, p, sample_weight=losses.weights)
-
-    return loss
-
-
-def _activated(activation: Callable[[Any], Any]) -> Loss:
-    # The identity hides the softmax from Keras, which would take the logits behind it
-    return lambda losses, y, p: losses.reduced(y, tf.identity(activation(p)))
-
-
-def _broadcast(losses: RowLoss, y: Any, p: Any) -> Any:
-    """The mean over the (n, n) values that broadcasting (n,) against (n, 1) gives."""
-    if p.shape.rank != 2 or p.shape[1] != 1:
-        raise ValueError("only for predictions of shape (n, 1)")
-    rows = tf.reshape(tf.cast(y, p.dtype), (1, -1))
-    shape = tf.stack([tf.shape(p)[0], tf.shape(rows)[1]])
-    return losses(tf.broadcast_to(rows, shape), tf.broadcast_to(p, shape))
-
-
-def _logits_loss(losses: RowLoss, y: Any, p: Any) -> Any:
-    if p.shape[-1] == 1:
-        return tf.nn.sigmoid_cross_entropy_with_logits(tf.reshape(tf.cast(y, p.dtype), tf.shape(p)), p)
-    if y.dtype.is_integer:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels_of(p[..., 0], y, p), p)
-    return tf.nn.softmax_cross_entropy_with_logits(y, p)
-
-
-def _of_rows(moved: Callable[[Any], Any]) -> Loss:
-    return lambda losses, y, p: losses.reduced(moved(y), p)
-
-
-def _in_dtype(dtype: str) -> Loss:
-    def loss(losses: RowLoss, y: Any, p: Any) -> Any:
-        return losses(tf.cast(y, dtype) if y.dtype.is_floating else y, tf.cast(p, dtype))
-
-    return loss
-
-
-def _labels_as_weights(losses: RowLoss, y: Any, p: Any) -> Any:
-    return -tf.reduce_sum(tf.reshape(tf.cast(y, p.dtype), (-1, 1)) * tf.math.log(p), axis=-1)
-
-
-def _labels_broadcast(losses: RowLoss, y: Any, p: Any) -> Any:
-    targets = tf.broadcast_to(tf.reshape(tf.cast(y, p.dtype), (-1, 1)), tf.shape(p))
-    return tf.keras.losses.categorical_crossentropy(targets, p)
-
-
-def _labels_as_values(losses: RowLoss, y: Any, p: Any) -> Any:
-    return tf.square(tf.reshape(tf.cast(y, p.dtype), (-1, 1)) - p)

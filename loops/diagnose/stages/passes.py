@@ -10,18 +10,26 @@ from loops.case.observing import Passed
 from loops.diagnose.algebra import plain
 from loops.diagnose.mistake import NO_MISTAKE, ROW_ORDERS, Mistake, together
 from loops.diagnose.observed import Step, norm_of
-from loops.diagnose.scene import EPS, Scene
+from loops.diagnose.scene import EPS, Scene, same_size, shared
+from loops.diagnose.step import makes_mask
 from loops.parity.states import Array
 
 CLOSE = 1e-5  # relative, of inputs that were solved for
 TRAINING = "predictions = {model}({x}, training=True)"
 ONCE = "call the model once for each batch: predictions = {model}({x}, training=True)"
+MASKS_LOST = Mistake(
+    "mask lost on the way through the model: padded steps are taken for real ones",
+    masks=False,
+    advice="call the whole model, {model}({x}, training=True): it hands the mask from layer to layer",
+)
 AS_GIVEN = "pass {x} to the model as batches() gives it"
 
 
 def explain_passes(scene: Scene, step: int) -> list[Mistake]:
     """What explains the forward pass of a step; NO_MISTAKE alone where it is fit()'s."""
     user, fit = scene.user(step), scene.fit(step).step
+    if _loses_masks(scene, step, user, fit):
+        return [MASKS_LOST]
     found = [NO_MISTAKE]
     for options in (
         _flags(scene, user, fit),
@@ -30,6 +38,17 @@ def explain_passes(scene: Scene, step: int) -> list[Mistake]:
     ):
         found = [both for one in found for two in options if (both := together(one, two))]
     return found
+
+
+def _loses_masks(scene: Scene, step: int, user: Step, fit: Step) -> bool:
+    """Whether the gradients are those of the model without its masks, and not those with them."""
+    if not user.last or not any(makes_mask(layer) for layer in scene.model._flatten_layers()):
+        return False
+    mine = scene.trained(user.last)
+    if same_size(*shared(mine, fit.last)):
+        return False
+    without = scene.fit(step, MASKS_LOST).step.last
+    return scene.tolerance(step, MASKS_LOST).same(*shared(mine, without))
 
 
 def forward_agrees(scene: Scene, step: int) -> bool:
