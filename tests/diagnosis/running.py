@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.diagnosis.generate import Generated
 from tests.diagnosis.outcome import Outcome
 
-CASES_EACH = 40  # of one process, before a new one takes its place: traced graphs stay in memory
+CASES_EACH = 12  # of one process, before a new one takes its place: traced graphs stay in memory
 
 
 def outcomes(cases: Sequence[Generated], folder: Path, steps: int, jobs: int) -> Iterator[Outcome]:
