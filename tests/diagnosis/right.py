@@ -26,8 +26,11 @@ def by_sums(plan: Plan, random: Random) -> Plan | None:
 
 
 def scaled_and_back(plan: Plan, random: Random) -> Plan | None:
-    """A loss scale of the step's own, taken off the gradients again."""
-    if plan.kind.has("ema"):
+    """A loss scale of the step's own, taken off the gradients again.
+
+    An Embedding's gradient would be made dense by that, which is another update under Adam.
+    """
+    if plan.kind.has("ema") or plan.kind.has("embedding"):
         return None
     line = "$grads = [tf.convert_to_tensor(g) / 16.0 for g in $grads]"
     return replace(plan, factor="16.0", process=(line,))
