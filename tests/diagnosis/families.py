@@ -52,7 +52,7 @@ class Pair:
         second = self.two.plant(first.plan, random) if first else None
         if first is None or second is None:
             return None
-        return Planted(second.plan, f"(?s)(?=.*(?:{first.expect}))(?=.*(?:{second.expect}))")
+        return Planted(second.plan, rf"(?=[\s\S]*(?:{first.expect}))(?=[\s\S]*(?:{second.expect}))")
 
 
 def pairs() -> list[Pair]:

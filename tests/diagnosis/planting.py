@@ -31,11 +31,26 @@ def between(random: Random, low: float, high: float) -> float:
 
 
 def told(*values: float) -> str:
-    """A pattern for one of these numbers as text."""
-    forms = {form for value in values for form in (f"{value:.3g}", f"{value:.4g}", repr(value))}
-    return rf"(?<![\d.])(?:{'|'.join(re.escape(form) for form in sorted(forms, key=len, reverse=True))})"
+    """A pattern for one of these numbers as text, of three digits at least."""
+    forms = {_form(f"{value:.{digits}g}") for value in values for digits in (3, 4)}
+    return rf"(?<![\d.])(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
+
+
+def _form(text: str) -> str:
+    """`0.237` may go on (0.23741); `0.41` only with zeros, since 0.415 is another number; 1e-05 is 1e-5."""
+    number, _, exponent = text.partition("e")
+    digits = len(number.replace(".", "").lstrip("0"))
+    more = (
+        r"\d*"
+        if "." in number and digits >= 3
+        else r"(?:0*(?!\d))"
+        if "." in number
+        else r"(?:\.0*)?(?!\.?\d)"
+    )
+    power = f"e-?0*{exponent.lstrip('-+0')}" if exponent else ""
+    return f"{re.escape(number)}{more}{power}"
 
 
 def both(words: str, number: str) -> str:
-    """A pattern for words and a number in any order."""
-    return rf"(?:{words})[\s\S]*{number}|{number}[\s\S]*(?:{words})"
+    """A pattern for words and a number in one line, in any order."""
+    return rf"(?:{words}).*{number}|{number}.*(?:{words})"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from random import Random
 
+from tests.diagnosis import wording
 from tests.diagnosis.plan import Plan
 from tests.diagnosis.planting import Family, Planted, between, both, told
 
@@ -10,7 +11,7 @@ from tests.diagnosis.planting import Family, Planted, between, both, told
 def flag_missing(plan: Plan, random: Random) -> Planted | None:
     if plan.kind.is_free_of("dropout", "batchnorm"):
         return None
-    return Planted(replace(plan, flag=random.choice(("False", ""))), "training")
+    return Planted(replace(plan, flag=random.choice(("False", ""))), wording.FLAG)
 
 
 def extra_pass(plan: Plan, random: Random) -> Planted | None:
@@ -20,7 +21,8 @@ def extra_pass(plan: Plan, random: Random) -> Planted | None:
     changed = (
         replace(plan, before=(*plan.before, line)) if random.random() < 0.6 else replace(plan, after=(line,))
     )
-    return Planted(changed, "extra|twice|more often|another pass|dropout seeds")
+    seen = wording.PASS if plan.kind.has("batchnorm") else wording.any_of(wording.PASS, wording.SEEDS)
+    return Planted(changed, seen)
 
 
 def inputs_scaled(plan: Plan, random: Random) -> Planted | None:
@@ -29,12 +31,13 @@ def inputs_scaled(plan: Plan, random: Random) -> Planted | None:
     kind = random.choice(("times", "over", "shifted"))
     if kind == "over":
         by = random.choice((2, 10, 127, 255))
-        return Planted(replace(plan, inputs=f"$x / {by}.0"), both("inputs", told(float(by), 1 / by)))
+        return Planted(replace(plan, inputs=f"$x / {by}.0"), both(wording.INPUTS, told(float(by), 1 / by)))
     factor, shift = between(random, 0.2, 0.9), between(random, 0.05, 0.6)
     if kind == "times":
-        return Planted(replace(plan, inputs=f"$x * {factor}"), both("inputs", told(factor)))
+        return Planted(replace(plan, inputs=f"$x * {factor}"), both(wording.INPUTS, told(factor)))
     return Planted(
-        replace(plan, inputs=f"$x * {factor} - {shift}"), both("inputs", f"{told(factor)}.*{told(shift)}")
+        replace(plan, inputs=f"$x * {factor} - {shift}"),
+        both(wording.INPUTS, f"{told(factor)}.*{told(shift)}"),
     )
 
 
@@ -42,7 +45,10 @@ def inputs_cast(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("floats") or plan.kind.has("padded"):
         return None
     kind = random.choice(("float16", "bfloat16"))
-    return Planted(replace(plan, inputs=f"tf.cast(tf.cast($x, tf.{kind}), tf.float32)"), kind)
+    return Planted(
+        replace(plan, inputs=f"tf.cast(tf.cast($x, tf.{kind}), tf.float32)"),
+        both("inputs?", rf"(?<!b){kind}"),
+    )
 
 
 def rows_dropped(plan: Plan, random: Random) -> Planted | None:
@@ -62,9 +68,7 @@ def rows_dropped(plan: Plan, random: Random) -> Planted | None:
         )
     else:
         lines = (f"{parts} = {line}",)
-    return Planted(
-        replace(plan, before=(*plan.before, *lines)), "rows? dropped|do not count|rows? left out|1/2|half"
-    )
+    return Planted(replace(plan, before=(*plan.before, *lines)), wording.ROWS)
 
 
 def targets_rolled(plan: Plan, random: Random) -> Planted | None:
@@ -72,7 +76,7 @@ def targets_rolled(plan: Plan, random: Random) -> Planted | None:
     if kind.has("outputs") or kind.has("padded") or kind.weight or kind.has("pixels"):
         return None
     line = random.choice(("$y = tf.roll($y, 1, axis=0)", "$y = $y[::-1]", "$y = tf.roll($y, -1, axis=0)"))
-    return Planted(replace(plan, before=(*plan.before, line)), "order|roll|revers|shift|other rows")
+    return Planted(replace(plan, before=(*plan.before, line)), wording.ROLLED)
 
 
 FAMILIES = (

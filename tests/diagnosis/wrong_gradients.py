@@ -3,6 +3,7 @@
 from dataclasses import replace
 from random import Random
 
+from tests.diagnosis import wording
 from tests.diagnosis.plan import Plan
 from tests.diagnosis.planting import Family, Planted, between, both, told
 
@@ -43,7 +44,7 @@ def layers_scaled(plan: Plan, random: Random) -> Planted | None:
 def all_scaled(plan: Plan, random: Random) -> Planted | None:
     factor = between(random, 0.1, 0.8)
     line = EACH.format(f"tf.convert_to_tensor(g) * {factor}")
-    return Planted(plan.with_process(line), both("scaled|times|factor|divid", told(factor)))
+    return Planted(plan.with_process(line), both("scaled|times|factor|divid", told(factor, 1 / factor)))
 
 
 def paired_wrongly(plan: Plan, random: Random) -> Planted | None:
@@ -51,33 +52,31 @@ def paired_wrongly(plan: Plan, random: Random) -> Planted | None:
         return None
     one, two = random.choice(plan.kind.swaps)
     line = f"$grads[{one}], $grads[{two}] = $grads[{two}], $grads[{one}]"
-    return Planted(
-        plan.with_process("$grads = list($grads)", line), "wrong variable|paired|swapped|got that of"
-    )
+    return Planted(plan.with_process("$grads = list($grads)", line), wording.PAIRED)
 
 
 def penalised(plan: Plan, random: Random) -> Planted | None:
     much = between(random, 2e-3, 3e-2)
     line = f"$grads = [tf.convert_to_tensor(g) + {much} * v for g, v in zip($grads, $variables)]"
-    return Planted(plan.with_process(line), both("decay|L2|penalty", told(much)))
+    return Planted(plan.with_process(line), both("decay|L2|penalty", told(much, much / 2)))
 
 
 def through_half(plan: Plan, random: Random) -> Planted | None:
     line = EACH.format("tf.cast(tf.cast(tf.convert_to_tensor(g), tf.bfloat16), tf.float32)")
-    return Planted(plan.with_process(line), "bfloat16|cast")
+    return Planted(plan.with_process(line), wording.ROUNDED)
 
 
 def signs(plan: Plan, random: Random) -> Planted | None:
     if plan.kind.optimizer.name == "SGD":
         return None
-    return Planted(plan.with_process(EACH.format("tf.sign(tf.convert_to_tensor(g))")), "sign")
+    return Planted(plan.with_process(EACH.format("tf.sign(tf.convert_to_tensor(g))")), wording.SIGNS)
 
 
 def centralised(plan: Plan, random: Random) -> Planted | None:
     inner = "tf.convert_to_tensor(g)"
     mean = f"tf.reduce_mean({inner}, axis=list(range(len(g.shape) - 1)), keepdims=True)"
     line = EACH.format(f"{inner} - {mean} if len(g.shape) > 1 else g")
-    return Planted(plan.with_process(line), "centrali[sz]ed|mean .*(?:taken off|subtracted)")
+    return Planted(plan.with_process(line), wording.CENTRED)
 
 
 def carried(plan: Plan, random: Random) -> Planted | None:
@@ -90,7 +89,7 @@ def carried(plan: Plan, random: Random) -> Planted | None:
         "memory[:] = $grads",
     )
     changed = replace(plan.with_process(*lines), top=(*plan.top, *top), decorated=False)
-    return Planted(changed, both("earlier|before|memory|moment|average|carried|last", told(share, 1 - share)))
+    return Planted(changed, both(wording.CARRIED, told(share, 1 - share)))
 
 
 FAMILIES = tuple(

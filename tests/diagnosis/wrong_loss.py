@@ -3,12 +3,12 @@
 from dataclasses import replace
 from random import Random
 
+from tests.diagnosis import wording
 from tests.diagnosis.losses import as_function, as_object
 from tests.diagnosis.parts import Loss
 from tests.diagnosis.plan import Plan, loss_of, row_weights, unreduced
 from tests.diagnosis.planting import Family, Planted, between, both, told
 
-SCALED = "scale|times|factor|sum|divid|weigh"
 OTHERS = {
     "MeanSquaredError": (("keras.losses.mae", "mae|absolute"), ("keras.losses.logcosh", "log_?cosh")),
     "MeanAbsoluteError": (("keras.losses.mse", "mse|squared"),),
@@ -31,7 +31,7 @@ def loss_scaled(plan: Plan, random: Random) -> Planted | None:
         factor = between(random, 1.5, 20.0)
     if plan.factor:
         return None
-    return Planted(replace(plan, factor=str(factor)), both(SCALED, told(factor)))
+    return Planted(replace(plan, factor=str(factor)), both(wording.SCALED, told(factor, 1 / factor)))
 
 
 def sum_for_mean(plan: Plan, random: Random) -> Planted | None:
@@ -39,7 +39,7 @@ def sum_for_mean(plan: Plan, random: Random) -> Planted | None:
     if not _single(plan) or kind.optimizer.name == "SGD":
         return None
     values = unreduced(kind, kind.terms[0], plan.rows)
-    return Planted(replace(plan, terms=(f"tf.reduce_sum({values})",)), "sum for mean|sum for a mean")
+    return Planted(replace(plan, terms=(f"tf.reduce_sum({values})",)), wording.SUM)
 
 
 def divided_by_constant(plan: Plan, random: Random) -> Planted | None:
@@ -48,7 +48,9 @@ def divided_by_constant(plan: Plan, random: Random) -> Planted | None:
         return None
     by = random.choice((kind.sizes[0], kind.sizes[0] + random.randint(1, 30)))
     values = unreduced(kind, kind.terms[0], plan.rows)
-    return Planted(replace(plan, terms=(f"tf.reduce_sum({values}) / {by}.0",)), both("divi", told(float(by))))
+    return Planted(
+        replace(plan, terms=(f"tf.reduce_sum({values}) / {by}.0",)), both(wording.DIVIDED, told(float(by)))
+    )
 
 
 def summed_over_places(plan: Plan, random: Random) -> Planted | None:
@@ -59,7 +61,7 @@ def summed_over_places(plan: Plan, random: Random) -> Planted | None:
     axes = "[1, 2]" if kind.has("pixels") else "1"
     return Planted(
         replace(plan, terms=(f"tf.reduce_mean(tf.reduce_sum({values}, axis={axes}))",)),
-        "sum for a mean|sum for mean",
+        wording.SUM_OVER,
     )
 
 
@@ -82,7 +84,7 @@ def softmax_twice(plan: Plan, random: Random) -> Planted | None:
         line = "$out = tf.nn.sigmoid($out) * 1.0"  # else Keras finds the logits behind it
     else:
         line = "$out = tf.nn.softmax($out) * 1.0"
-    return Planted(replace(plan, after_call=(*plan.after_call, line)), "twice|softmax|sigmoid|activation")
+    return Planted(replace(plan, after_call=(*plan.after_call, line)), wording.TWO_SOFTMAX)
 
 
 def logits_taken(plan: Plan, random: Random) -> Planted | None:
@@ -90,7 +92,9 @@ def logits_taken(plan: Plan, random: Random) -> Planted | None:
     loss = kind.terms[0].loss
     if not _single(plan) or not loss.of_logits:
         return None
-    return Planted(replace(plan, terms=(f"{as_object(loss.without('from_logits'))}($y, $out)",)), "logits")
+    return Planted(
+        replace(plan, terms=(f"{as_object(loss.without('from_logits'))}($y, $out)",)), wording.LOGITS
+    )
 
 
 def other_loss(plan: Plan, random: Random) -> Planted | None:
@@ -98,7 +102,7 @@ def other_loss(plan: Plan, random: Random) -> Planted | None:
     if not _single(plan) or kind.terms[0].loss.name not in OTHERS:
         return None
     function, expect = random.choice(OTHERS[kind.terms[0].loss.name])
-    return Planted(replace(plan, terms=(f"tf.reduce_mean({function}($y, $out))",)), expect)
+    return Planted(replace(plan, terms=(f"tf.reduce_mean({function}($y, $out))",)), both("loss", expect))
 
 
 def other_delta(plan: Plan, random: Random) -> Planted | None:
@@ -114,7 +118,7 @@ def mask_ignored(plan: Plan, random: Random) -> Planted | None:
     if not kind.has("padded"):
         return None
     values = unreduced(kind, kind.terms[0], plan.rows)
-    return Planted(replace(plan, terms=(f"tf.reduce_mean({values})",)), "mask|padd")
+    return Planted(replace(plan, terms=(f"tf.reduce_mean({values})",)), wording.MASK)
 
 
 def padding_in_divisor(plan: Plan, random: Random) -> Planted | None:
@@ -123,7 +127,7 @@ def padding_in_divisor(plan: Plan, random: Random) -> Planted | None:
         return None
     values = unreduced(kind, kind.terms[0], plan.rows)
     term = f"tf.reduce_mean({values} * tf.cast({kind.mask}, tf.float32))"
-    return Planted(replace(plan, terms=(term,)), "mask|padd|divi|ignored|elements")
+    return Planted(replace(plan, terms=(term,)), wording.DIVISOR)
 
 
 def ignored_counted(plan: Plan, random: Random) -> Planted | None:
@@ -131,7 +135,9 @@ def ignored_counted(plan: Plan, random: Random) -> Planted | None:
     if not kind.has("ignored"):
         return None
     loss = kind.terms[0].loss.without("ignore_class")
-    return Planted(replace(plan, terms=(f"tf.reduce_mean({as_function(loss, '$y', '$out')})",)), "ignore")
+    return Planted(
+        replace(plan, terms=(f"tf.reduce_mean({as_function(loss, '$y', '$out')})",)), wording.IGNORED
+    )
 
 
 def row_weights_ignored(plan: Plan, random: Random) -> Planted | None:
@@ -139,7 +145,9 @@ def row_weights_ignored(plan: Plan, random: Random) -> Planted | None:
     if not kind.weight:
         return None
     values = unreduced(kind, kind.terms[0], plan.rows)
-    return Planted(replace(plan, terms=(f"tf.reduce_mean({values})",)), f"{kind.weight}_weight")
+    return Planted(
+        replace(plan, terms=(f"tf.reduce_mean({values})",)), rf"{kind.weight}.?weights?\b.*{wording.LOST}"
+    )
 
 
 def row_weights_normalised(plan: Plan, random: Random) -> Planted | None:
@@ -148,7 +156,7 @@ def row_weights_normalised(plan: Plan, random: Random) -> Planted | None:
         return None
     values, weights = unreduced(kind, kind.terms[0], plan.rows), row_weights(kind)
     term = f"tf.reduce_sum({values} * {weights}) / tf.reduce_sum({weights} * tf.ones_like({values}))"
-    return Planted(replace(plan, terms=(term,)), "sum of (?:the )?(?:\\w+ )?weights|divided by the sum")
+    return Planted(replace(plan, terms=(term,)), wording.SUM_OF_WEIGHTS)
 
 
 def class_weight(plan: Plan, random: Random) -> Planted | None:
@@ -171,7 +179,7 @@ def loss_weights_forgotten(plan: Plan, random: Random) -> Planted | None:
     if not kind.has("weighed"):
         return None
     terms = tuple(f"{1 / part.weight!r} * {term}" for part, term in zip(kind.terms, plan.terms, strict=True))
-    return Planted(replace(plan, terms=terms), "loss_weights|weighs")
+    return Planted(replace(plan, terms=terms), wording.LOSS_WEIGHTS)
 
 
 def output_weight(plan: Plan, random: Random) -> Planted | None:
@@ -188,24 +196,27 @@ def output_left_out(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("outputs"):
         return None
     index = random.randrange(len(plan.terms))
-    return Planted(
-        replace(plan, terms=tuple("" if i == index else t for i, t in enumerate(plan.terms))), "left out"
-    )
+    terms = tuple("" if i == index else term for i, term in enumerate(plan.terms))
+    name = plan.kind.terms[index].key.strip('"')
+    which = "" if plan.kind.listed else rf"(?=.*\b{name}\b)"
+    return Planted(replace(plan, terms=terms), f"{which}(?:{wording.OUTPUT})")
 
 
 def added_losses_left_out(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("losses"):
         return None
-    return Planted(replace(plan, added=""), "model.losses left out|regularis|penalt")
+    return Planted(replace(plan, added=""), wording.ADDED)
 
 
 def added_losses_scaled(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("losses"):
         return None
     if random.random() < 0.3:
-        return Planted(replace(plan, added="2.0 * sum($model.losses)"), "model.losses.*(?:twice|2)")
+        return Planted(replace(plan, added="2.0 * sum($model.losses)"), wording.ADDED_TWICE)
     factor = between(random, 0.05, 5.0)
-    return Planted(replace(plan, added=f"{factor} * sum($model.losses)"), both("losses|added", told(factor)))
+    return Planted(
+        replace(plan, added=f"{factor} * sum($model.losses)"), both(wording.ADDED_SCALED, told(factor))
+    )
 
 
 def penalty(plan: Plan, random: Random) -> Planted | None:
@@ -223,9 +234,8 @@ def penalty(plan: Plan, random: Random) -> Planted | None:
             ("tf.reduce_sum(tf.abs(v))", told(much)),
         )
     )
-    kind_of = "L1" if "abs" in form else "L2"
     text = f"{much} * tf.add_n([{form} for v in {which}])"
-    return Planted(replace(plan, penalty=text), both(f"{kind_of}|penalty|decay", shown))
+    return Planted(replace(plan, penalty=text), both("L1" if "abs" in form else "L2|decay", shown))
 
 
 def sums_and_means(plan: Plan, random: Random) -> Planted | None:
@@ -236,7 +246,7 @@ def sums_and_means(plan: Plan, random: Random) -> Planted | None:
     factor = between(random, 0.1, 0.6)
     return Planted(
         replace(plan, terms=(f"{factor} * {loss_of(kind, kind.terms[0], plan.rows, 0)}",)),
-        both(SCALED, told(factor)),
+        both(wording.SCALED, told(factor, 1 / factor)),
     )
 
 

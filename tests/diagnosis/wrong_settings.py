@@ -3,6 +3,7 @@
 from dataclasses import replace
 from random import Random
 
+from tests.diagnosis import wording
 from tests.diagnosis.parts import Optimizer
 from tests.diagnosis.plan import Plan
 from tests.diagnosis.planting import Family, Planted, between, both, told
@@ -25,7 +26,7 @@ def other_rate(plan: Plan, random: Random) -> Planted | None:
     if optimizer.scheduled:
         return None
     rate = float(f"{optimizer.rate * between(random, 0.2, 0.8):.3g}")
-    return _own(plan, optimizer.changed(learning_rate=rate), both("learning.rate", told(rate)))
+    return _own(plan, optimizer.changed(learning_rate=rate), both(wording.RATE, told(rate)))
 
 
 def schedule_dropped(plan: Plan, random: Random) -> Planted | None:
@@ -33,7 +34,7 @@ def schedule_dropped(plan: Plan, random: Random) -> Planted | None:
     if not optimizer.scheduled:
         return None
     rate = between(random, 3e-3, 9e-3) if optimizer.name == "Adam" else between(random, 0.05, 0.2)
-    return _own(plan, optimizer.changed(learning_rate=rate), both("schedule|learning.rate", told(rate)))
+    return _own(plan, optimizer.changed(learning_rate=rate), both(wording.NO_SCHEDULE, told(rate)))
 
 
 def schedule_added(plan: Plan, random: Random) -> Planted | None:
@@ -42,7 +43,7 @@ def schedule_added(plan: Plan, random: Random) -> Planted | None:
         return None
     steps, share = random.randint(2, 9), between(random, 0.3, 0.9)
     schedule = f"keras.optimizers.schedules.ExponentialDecay({optimizer.rate}, {steps}, {share})"
-    return _own(plan, optimizer.changed(learning_rate=schedule), "schedule")
+    return _own(plan, optimizer.changed(learning_rate=schedule), wording.SCHEDULE)
 
 
 def optimizer_constant(plan: Plan, random: Random) -> Planted | None:
@@ -69,7 +70,7 @@ def another_class(plan: Plan, random: Random) -> Planted | None:
     names = [name for name in ("Adam", "RMSprop", "Adamax", "Nadam") if name != optimizer.name]
     name = random.choice(names)
     own = Optimizer(name, {"learning_rate": min(optimizer.rate, 5e-3)})
-    return _own(plan, own, f"another optimizer.*{name}|{name}")
+    return _own(plan, own, rf"another optimizer.*\b{name}\b|\b{name}\b.*(?:instead of|in place of|, fit)")
 
 
 def anew(plan: Plan, random: Random) -> Planted | None:
@@ -87,14 +88,14 @@ def anew(plan: Plan, random: Random) -> Planted | None:
         changed = replace(plan, top=(*plan.top, *top))
     apply = tuple(line.replace("$opt", "held[0]") for line in plan.apply)
     changed = replace(changed, apply=(*lines, *apply), decorated=False)
-    return Planted(changed, "anew|new optimizer|re-?created|made new")
+    return Planted(changed, wording.ANEW)
 
 
 def clipping_lost(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("clipped"):
         return None
     own = plan.kind.optimizer.without("clipnorm", "global_clipnorm", "clipvalue")
-    return _own(plan, own, "clip")
+    return _own(plan, own, wording.NO_CLIPPING)
 
 
 def clipping_other(plan: Plan, random: Random) -> Planted | None:
@@ -110,13 +111,13 @@ def decay_not_spared(plan: Plan, random: Random) -> Planted | None:
     optimizer = plan.kind.optimizer
     if not optimizer.spared:
         return None
-    return _own(plan, replace(optimizer, spared=()), "excluded|exclude|decay")
+    return _own(plan, replace(optimizer, spared=()), wording.NOT_SPARED)
 
 
 def averages_not_used(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("ema"):
         return None
-    return Planted(replace(plan, hooks=""), "average|EMA")
+    return Planted(replace(plan, hooks=""), wording.AVERAGES)
 
 
 FAMILIES = tuple(

@@ -3,13 +3,14 @@
 from dataclasses import replace
 from random import Random
 
+from tests.diagnosis import wording
 from tests.diagnosis.parts import literal
 from tests.diagnosis.plan import Plan, taped
 from tests.diagnosis.planting import Family, Planted, between, both, told
 
 
 def updated_twice(plan: Plan, random: Random) -> Planted | None:
-    return Planted(replace(plan, apply=(*plan.apply, *plan.apply)), "twice|2 times|two updates")
+    return Planted(replace(plan, apply=(*plan.apply, *plan.apply)), wording.UPDATED_TWICE)
 
 
 def variables_left_out(plan: Plan, random: Random) -> Planted | None:
@@ -23,7 +24,7 @@ def variables_left_out(plan: Plan, random: Random) -> Planted | None:
             '[v for v in $model.trainable_variables if "bias" not in v.name]',
         )
     )
-    return Planted(replace(plan, variables=which), "only some variables|left as they were|not updated")
+    return Planted(replace(plan, variables=which), wording.SOME)
 
 
 def accumulated(plan: Plan, random: Random) -> Planted | None:
@@ -37,7 +38,7 @@ def accumulated(plan: Plan, random: Random) -> Planted | None:
         "    pending.clear()",
     )
     changed = replace(plan, top=(*plan.top, "pending = []"), apply=lines, decorated=False)
-    return Planted(changed, f"accumulated.*{every}")
+    return Planted(changed, both("accumulat", rf"(?<![\d.]){every}(?!\d|\.\d)"))
 
 
 def last_batch_skipped(plan: Plan, random: Random) -> Planted | None:
@@ -45,9 +46,7 @@ def last_batch_skipped(plan: Plan, random: Random) -> Planted | None:
     if len(set(sizes[:-1])) > 1 or sizes[-1] == sizes[0] or plan.kind.has("inputs"):
         return None
     lines = (f"if len($x) < {sizes[0]}:", "    return 0.0")
-    return Planted(
-        replace(plan, before=(*lines, *plan.before), decorated=False), "last batch|passed over|dropped"
-    )
+    return Planted(replace(plan, before=(*lines, *plan.before), decorated=False), wording.LAST_BATCH)
 
 
 def decay_by_hand(plan: Plan, random: Random) -> Planted | None:
@@ -75,7 +74,7 @@ def averages_put_back(plan: Plan, random: Random) -> Planted | None:
     kept = '[v for v in $model.non_trainable_variables if "moving" in v.name]'
     before = (f"kept = [tf.identity(v) for v in {kept}]",)
     after = (f"for v, old in zip({kept}, kept):", "    v.assign(old)")
-    return Planted(replace(plan, before=(*plan.before, *before), after=(*plan.after, *after)), "moving")
+    return Planted(replace(plan, before=(*plan.before, *before), after=(*plan.after, *after)), wording.MOVING)
 
 
 def in_pieces(plan: Plan, random: Random) -> Planted | None:
@@ -91,14 +90,14 @@ def in_pieces(plan: Plan, random: Random) -> Planted | None:
         "    pieces.append($grads)",
         "$grads = [(tf.convert_to_tensor(a) + tf.convert_to_tensor(b)) / 2.0 for a, b in zip(*pieces)]",
     )
-    return Planted(replace(plan, instead=lines), "micro-?batch|pieces")
+    return Planted(replace(plan, instead=lines), wording.PIECES)
 
 
 def trained_again(plan: Plan, random: Random) -> Planted | None:
     """A second step on the same batch."""
     if plan.process or plan.own or plan.instead:
         return None
-    return Planted(replace(plan, after=(*taped(plan), *plan.apply, *plan.after)), "twice|2 times")
+    return Planted(replace(plan, after=(*taped(plan), *plan.apply, *plan.after)), wording.UPDATED_TWICE)
 
 
 def each_output(plan: Plan, random: Random) -> Planted | None:
@@ -120,7 +119,7 @@ def each_output(plan: Plan, random: Random) -> Planted | None:
         "    own = [(g, v) for g, v in zip($tape.gradient(part, $variables), $variables) if g is not None]",
         "    $opt.apply_gradients(own)",
     )
-    return Planted(replace(plan, instead=lines, apply=()), "each output|per output|one after|in turn")
+    return Planted(replace(plan, instead=lines, apply=()), wording.EACH_OUTPUT)
 
 
 def frozen_trained(plan: Plan, random: Random) -> Planted | None:
@@ -132,7 +131,7 @@ def frozen_trained(plan: Plan, random: Random) -> Planted | None:
         before=(*plan.before, "for layer in $model.layers[0].layers:", "    layer.trainable = True"),
         variables=which,
     )
-    return Planted(changed, "frozen|non-trainable")
+    return Planted(changed, wording.FROZEN)
 
 
 def by_hand(plan: Plan, random: Random) -> Planted | None:
@@ -225,7 +224,7 @@ def constraints_forgotten(plan: Plan, random: Random) -> Planted | None:
     if not plan.kind.has("constrained"):
         return None
     options = plan.kind.optimizer.options
-    return Planted(_sgd(plan, plan.kind.optimizer.rate, float(options["momentum"])), "constraint")
+    return Planted(_sgd(plan, plan.kind.optimizer.rate, float(options["momentum"])), wording.CONSTRAINTS)
 
 
 FAMILIES = tuple(
