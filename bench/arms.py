@@ -1,63 +1,18 @@
-"""What is timed: an arm runs K training steps of one loop variant and returns when the device is done."""
-
-import time
-from collections.abc import Callable
-from typing import Protocol
+"""The arms of our own CNN: a loop variant, or a rung of the fast loop."""
 
 import tensorflow as tf
 
-from bench.fit_arm import FitArm
 from bench.sweep import Variant
 from loops.batches import permutation
 from loops.config import TrainConfig
 from loops.data import Split
 from loops.fast.loop import make_steps
 from loops.fast.rungs import Rung
+from loops.measure.arms import Arm, FunctionArm
+from loops.measure.fit_arm import FitArm
 from loops.metrics import RunningMetrics
 from loops.tape import make_train_step
 from model import new_model
-
-
-class Arm(Protocol):
-    """Something that trains in blocks."""
-
-    def run(self, steps: int) -> None:
-        """Train `steps` steps and wait for the device."""
-
-    def close(self) -> None:
-        """Stop and let go of the model."""
-
-
-class FunctionArm:
-    """An arm that calls one function a step."""
-
-    def __init__(self, step: Callable[[], object]) -> None:
-        self._step = step
-
-    def run(self, steps: int) -> None:
-        """Call the function `steps` times and wait for the device."""
-        for _ in range(steps):
-            self._step()
-        tf.test.experimental.sync_devices()
-
-    def close(self) -> None:
-        """Nothing runs between blocks."""
-
-
-class DelayedArm:
-    """Another arm with a planted delay, to see whether the clock shows it."""
-
-    def __init__(self, arm: Arm, seconds_per_step: float) -> None:
-        self._arm, self._seconds_per_step = arm, seconds_per_step
-
-    def run(self, steps: int) -> None:
-        """Train `steps` steps, wait for the device, then sleep."""
-        self._arm.run(steps)
-        time.sleep(steps * self._seconds_per_step)
-
-    def close(self) -> None:
-        """Close the other arm."""
-        self._arm.close()
 
 
 class FastArm:
@@ -85,7 +40,15 @@ class FastArm:
 def make_arm(variant: Variant, stream: tf.data.Dataset) -> Arm:
     """An arm with a fresh model on an endless `stream` of (images, one-hot labels)."""
     if variant.loop == "fit":
-        return FitArm(variant, stream)
+        model = new_model(0)
+        model.compile(
+            optimizer=tf.keras.optimizers.Adam(),
+            loss="categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=variant.jit_compile,
+            steps_per_execution=variant.steps_per_execution,
+        )
+        return FitArm(model, stream, variant.steps_per_execution)
     optimizer, running = tf.keras.optimizers.Adam(), RunningMetrics()
     step = make_train_step(new_model(0), optimizer, running, jit_compile=variant.jit_compile)
     if variant.loop == "eager tape":

@@ -1,57 +1,18 @@
 """Times an arm against a reference, block by block, inside pytest-benchmark; notes ratio and interval."""
 
-import functools
-import math
 import statistics
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any
 
-from bench.arms import Arm
-from bench.clock import timed
 from bench.pairing import Pairing
-from bench.timing import FEWEST_PAIRS, Ratio, paired_ratio, relative_iqr
-
-# A block lasts at least this long. Starting and syncing one costs 0.3 (tape) to 0.5 ms (fit, held in its
-# thread) on a 2-core EPYC, a quarter of a per cent. Shorter blocks cancel drift better than longer ones.
-BLOCK_SECONDS = 0.2
-WARMUP_BLOCKS = 2
-
-
-def steps_for(seconds_per_step: float, block_seconds: float, multiple: int = 1) -> int:
-    """Steps a block needs to last `block_seconds`, rounded up to a multiple."""
-    return max(1, math.ceil(block_seconds / seconds_per_step / multiple)) * multiple
+from loops.measure.arms import Arm
+from loops.measure.ratios import FEWEST_PAIRS, Ratio, paired_ratio, relative_iqr
+from loops.measure.warm import BLOCK_SECONDS, Warm, warm_up
 
 
 def fewer(pairs: int) -> int:
     """The pairs of a row that no headline rests on."""
     return min(pairs, max(FEWEST_PAIRS, pairs // 4))
-
-
-@dataclass(frozen=True)
-class Warm:
-    """An arm past its first call: how long that took, and how many steps its blocks have."""
-
-    arm: Arm
-    first_call_seconds: float
-    steps: int
-
-    def block(self) -> None:
-        """Run one block."""
-        self.arm.run(self.steps)
-
-
-def warm_up(arm: Arm, multiple: int = 1, block_seconds: float = BLOCK_SECONDS) -> Warm:
-    """Run `arm` until it is warm, in blocks of a multiple of `multiple` steps.
-
-    Each block corrects the next one's steps: a few steps say little of an arm whose call costs much.
-    """
-    first_call = timed(lambda: arm.run(multiple))
-    steps = multiple
-    for _ in range(1 + WARMUP_BLOCKS):
-        seconds = timed(functools.partial(arm.run, steps))
-        steps = steps_for(seconds / steps, block_seconds, multiple)
-    return Warm(arm, first_call, steps)
 
 
 class References:

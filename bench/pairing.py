@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench.clock import timed
+from loops.measure.clock import timed
 
 
 class Pairing:

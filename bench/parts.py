@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from bench.arms import FunctionArm
+from loops.measure.arms import FunctionArm
 from loops.metrics import RunningMetrics
 
 Batch = tuple[tf.Tensor, tf.Tensor]

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix, f1_score
 
-from bench.clock import timed
+from loops.measure.clock import timed
 
 FOLDER = Path(__file__).parents[1] / "loops" / "fashion_mnist"
 

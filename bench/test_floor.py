@@ -5,10 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from bench import floor
-from bench.arms import FunctionArm
 from bench.harness import measure_alone
 from bench.rows import start_row
 from loops.device import Device
+from loops.measure.arms import FunctionArm
 
 BLOCKS = 5
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from bench.arms import FunctionArm, make_arm
+from bench.arms import make_arm
 from bench.harness import References, fewer, measure
 from bench.sweep import TAPE
 from loops.batches import training_stream
@@ -16,6 +16,7 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.history import CURVE_EVERY, EpochRecord, Hooks, Live, Position
+from loops.measure.arms import FunctionArm
 from loops.metrics import RunningMetrics
 from loops.run import checkpoint
 from loops.run.context import Run, Training

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.arms import Arm, FastArm, FunctionArm, make_arm
+from bench.arms import FastArm, make_arm
 from bench.counts import step_flops
 from bench.harness import References, fewer, measure
 from bench.memory import allocated_bytes
@@ -17,6 +17,7 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
 from loops.device import Device
 from loops.fast.rungs import best_rung
+from loops.measure.arms import Arm, FunctionArm
 from loops.metrics import RunningMetrics
 from loops.tape import make_train_step
 from model import FashionCNN, new_model

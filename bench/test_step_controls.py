@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from bench.arms import DelayedArm, make_arm
-from bench.clock import timed
+from bench.arms import make_arm
 from bench.harness import References, measure
 from bench.rows import start_row
 from bench.steps import fixed_batch, measure_epoch, measure_step
 from bench.sweep import BATCH_SIZE, CONTROLS, FIT, TAPE, Variant, params
 from loops.data import FashionMnist
 from loops.device import Device
+from loops.measure.arms import DelayedArm
+from loops.measure.clock import timed
 
 PLANTED = 0.05
 CALIBRATION = 5  # blocks by which the planted pause is sized

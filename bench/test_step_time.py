@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from bench.arms import FunctionArm
 from bench.harness import References, fewer, measure
 from bench.rows import start_row
 from bench.steps import fixed_batch, measure_epoch, measure_step
 from bench.sweep import BATCH_SIZE, DEFAULT, GRID, TAPE, Variant, params
 from loops.data import FashionMnist
 from loops.device import Device
+from loops.measure.arms import FunctionArm
 from model import new_model
 
 

@@ -17,6 +17,7 @@ FLOORS = (
     ("loops.metrics", "loops.evaluate"),
     ("loops.fit", "loops.tape", "loops.fast", "loops.case", "loops.parity", "loops.tensorboard"),
     ("loops.run", "loops.diagnose"),
+    ("loops.measure",),
     ("loops.commands",),
     ("loops.cli",),
     ("loops.__main__",),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bench.report.rows import Row, control_of, ratio_of
-from bench.timing import verdict
+from loops.measure.ratios import verdict
 
 
 def arm(row: Row) -> str:

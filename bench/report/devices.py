@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from bench.report.columns import milliseconds, rate
 from bench.report.rows import Row, of_kind
 from bench.report.table import Columns, Table, table_of
-from bench.timing import Ratio, independent_ratio
+from loops.measure.ratios import Ratio, independent_ratio
 
 
 def device_table(rows: Sequence[Row]) -> Table:

@@ -7,7 +7,7 @@ from bench.report.devices import cpu_over_gpu, on_both
 from bench.report.rows import Row, of_kind, place, ratio_of
 from bench.report.saved import Saved, all_rows
 from bench.sweep import BATCH_SIZE, TAPE
-from bench.timing import Ratio
+from loops.measure.ratios import Ratio
 
 NOT_MEASURED = "Not measured."
 NO_GPU = "Not measured yet: no GPU was available."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from bench.report.rows import Row, of_kind, ratio_of
-from bench.timing import FEWEST_PAIRS, NOISY
+from loops.measure.ratios import FEWEST_PAIRS, NOISY
 
 HALTING = 1.5  # the slowest epoch of a training over the fastest; beyond it, seconds say little
 SWEPT = ("step", "epoch", "rung")  # kinds whose rows are told apart by batch size

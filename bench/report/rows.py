@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.timing import Ratio
+from loops.measure.ratios import Ratio
 
 Row = Mapping[str, Any]  # the `extra_info` of one benchmark
 

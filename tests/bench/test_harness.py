@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 import pytest
 
 import bench
-from bench.harness import References, measure, measure_alone, steps_for, warm_up
+from bench.harness import References, measure, measure_alone
 from bench.pairing import Pairing
+from loops.measure.warm import steps_for, warm_up
 
 
 @pytest.mark.parametrize("pairs", [4, 5])

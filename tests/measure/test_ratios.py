@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.timing import Ratio, independent_ratio, paired_ratio, relative_iqr, verdict
+from loops.measure.ratios import Ratio, independent_ratio, paired_ratio, relative_iqr, verdict
 
 
 def test_ratio_is_the_median_of_pairwise_ratios() -> None:

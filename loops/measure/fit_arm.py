@@ -1,12 +1,10 @@
 """fit() as an arm: one long call of it in a thread, held between the blocks that are timed."""
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-
-from bench.sweep import Variant
-from model import new_model
 
 ENDLESS = 2**31 - 1  # steps in its one epoch
 
@@ -18,16 +16,17 @@ class FitArm:
     machine) to a block of a few steps.
     """
 
-    def __init__(self, variant: Variant, stream: tf.data.Dataset) -> None:
-        self._gate = _Gate(variant.steps_per_execution)
-        self._model = new_model(0)
-        self._model.compile(
-            optimizer=tf.keras.optimizers.Adam(),
-            loss="categorical_crossentropy",
-            metrics=["accuracy"],
-            jit_compile=variant.jit_compile,
-            steps_per_execution=variant.steps_per_execution,
-        )
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        stream: Any,
+        steps_per_execution: int = 1,
+        fit_args: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Hold fit() of a compiled `model` on an endless `stream` ready; `fit_args` are further arguments."""
+        self._gate = _Gate(steps_per_execution)
+        self._model, self._fit_args = model, dict(fit_args or {})
+        self._callbacks = [*(self._fit_args.pop("callbacks", None) or []), self._gate]
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, args=(stream,), daemon=True)
 
@@ -47,9 +46,16 @@ class FitArm:
         if self._thread.ident:
             self._thread.join()
 
-    def _fit(self, stream: tf.data.Dataset) -> None:
+    def _fit(self, stream: Any) -> None:
         try:
-            self._model.fit(stream, steps_per_epoch=ENDLESS, callbacks=[self._gate], shuffle=False, verbose=0)
+            self._model.fit(
+                stream,
+                steps_per_epoch=ENDLESS,
+                callbacks=self._callbacks,
+                shuffle=False,
+                verbose=0,
+                **self._fit_args,
+            )
         except BaseException as failure:  # handed to the thread that waits
             self._failure = failure
         finally:

@@ -1,0 +1,1 @@
+"""Tests of the timing of a reader's own model."""
