@@ -7,11 +7,11 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from loops.commands import compare, diagnose, study, train
+from loops.commands import compare, diagnose, measure, study, train
 from loops.errors import Stopped, UserError
 from loops.run.signals import StopRequest, exit_code
 
-COMMANDS = (train, study, compare, diagnose)
+COMMANDS = (train, study, compare, diagnose, measure)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -107,16 +107,20 @@ class Case:
         Raises:
             CaseError: batches() raises, is empty, or yields what fit() could not take.
         """
-        source = self._form.given["batches"]
 
         def draw() -> list[Batch]:
             try:
-                return one_epoch(source() if callable(source) else source, limit)
+                return one_epoch(self.source(), limit)
             except WrongBatchError as error:
                 raise CaseError(f"{self.path}: {error}") from None
 
         batches: list[Batch] = self.run("batches", draw)
         return batches
+
+    def source(self) -> Any:
+        """What yields the batches of one pass, as the case gives it."""
+        given = self._form.given["batches"]
+        return given() if callable(given) else given
 
     def step(self, model: tf.keras.Model, optimizer: Any, *data: Any) -> Any:
         """One step of the user's, called with those of its arguments that it takes."""

@@ -1,0 +1,121 @@
+"""The arms of a reader's case: fit() as the case compiles it, and the case's own step."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from loops.batches import without_autotune
+from loops.case.batches import Batch, batch_spec
+from loops.case.errors import CaseError
+from loops.case.loading import Case, Start
+from loops.case.running import MakeStep
+from loops.measure.arms import Arm
+from loops.measure.fit_arm import FitArm
+
+OF_EPOCHS = ("initial_epoch", "epochs", "steps_per_epoch", "shuffle", "verbose", "batch_size")
+
+
+class CaseArm:
+    """An arm whose blocks run where the case's own modules can be imported; what it raises names the line."""
+
+    def __init__(
+        self, case: Case, name: str, block: Callable[[int], None], close: Callable[[], None]
+    ) -> None:
+        self._case, self._name, self._block, self._close = case, name, block, close
+
+    def run(self, steps: int) -> None:
+        """Train `steps` steps and wait for the device.
+
+        Raises:
+            CaseError: the case's own functions or fit() raise.
+        """
+        self._case.run(self._name, functools.partial(self._block, steps))
+
+    def close(self) -> None:
+        """Stop and let go of the model."""
+        self._close()
+
+
+def fit_arm(
+    case: Case, epoch: list[Batch], start: Start, *, with_input: bool, make_step: MakeStep | None = None
+) -> Arm:
+    """fit() of the case, as its compile_args and fit_args say; `make_step` replaces the model's own step.
+
+    Without input it trains on the first batch over and over, which lies in memory; with input on what
+    batches() yields.
+
+    Raises:
+        CaseError: the case's own functions or compile() raise.
+    """
+    model, optimizer = case.model(epoch[0], start), case.optimizer()
+    case.run(
+        "compile()",
+        lambda: model.compile(optimizer, loss=case.loss(), metrics=case.metrics(), **case.compile_args),
+    )
+    if make_step:
+        model.train_step = make_step(model)
+    fit_args = {name: value for name, value in case.fit_args.items() if name not in OF_EPOCHS}
+    stream = _stream(case, epoch) if with_input else _fixed(epoch[0])
+    arm = FitArm(model, stream, steps_per_execution(case), fit_args)
+    return CaseArm(case, "fit()", arm.run, arm.close)
+
+
+def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool, traced: bool = False) -> Arm:
+    """The case's own train_step, called in a loop; `traced` puts it under tf.function.
+
+    Raises:
+        CaseError: the case's own functions raise.
+    """
+    model, optimizer = case.model(epoch[0], start), case.optimizer()
+    if traced:
+        case.train_step = tf.function(case.train_step)
+    data: Iterator[Any] = _endless(case) if with_input else _again(epoch[0])
+
+    def block(steps: int) -> None:
+        for _ in range(steps):
+            case.step(model, optimizer, *next(data))
+        tf.test.experimental.sync_devices()
+
+    return CaseArm(case, "train_step", block, lambda: None)
+
+
+def steps_per_execution(case: Case) -> int:
+    """How many steps fit() runs in one call; 1 where the case leaves it to Keras."""
+    given = case.compile_args.get("steps_per_execution", 1)
+    return given if isinstance(given, int) else 1
+
+
+def _fixed(batch: Batch) -> tf.data.Dataset:
+    return without_autotune(tf.data.Dataset.from_tensors(batch.data()).repeat())
+
+
+def _again(batch: Batch) -> Iterator[Any]:
+    data = batch.data()
+    while True:
+        yield data
+
+
+def _stream(case: Case, epoch: list[Batch]) -> tf.data.Dataset:
+    """What batches() gives, over and over: a Dataset as it stands, anything else through a generator."""
+    source = case.run("batches", case.source)
+    if isinstance(source, tf.data.Dataset):
+        return source.repeat()
+    return tf.data.Dataset.from_generator(lambda: _endless(case), output_signature=batch_spec(epoch))
+
+
+def _endless(case: Case) -> Iterator[Any]:
+    """The batches of one pass after the other, as tensors."""
+    while True:
+        empty = True
+        for item in case.source():
+            empty = False
+            yield tf.nest.map_structure(
+                tf.convert_to_tensor, tuple(part for part in item if part is not None)
+            )
+        if empty:
+            raise CaseError(
+                f"{case.path}: batches gives nothing in its second pass. "
+                "Make it a function that begins anew each time."
+            )

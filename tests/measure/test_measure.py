@@ -1,0 +1,102 @@
+"""`measure` on small cases: what is timed, beside which verdict, and what bad input gets."""
+
+from pathlib import Path
+
+import pytest
+
+from loops.cli import main
+from loops.errors import UserError
+from loops.measure import engine
+from loops.measure.measurement import AGAIN, FIT, PLANTED, STEP, TRACED, Measurement
+from loops.measure.printing import as_text
+from tests.case.sources import GOOD, LINE, SCRIPT, write
+
+SLEEPING = GOOD.replace(
+    "def train_step(model, optimizer, x, y): pass",
+    """
+import time
+def train_step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean((y - model(x, training=True)) ** 2)
+    optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+    time.sleep(0.05)
+    return value
+""",
+)
+
+
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MAKES", 3)
+    monkeypatch.setattr(engine, "MAKES_WITH_INPUT", 3)
+    monkeypatch.setattr(engine, "ROUNDS", 2)
+    monkeypatch.setattr(engine, "BLOCK_SECONDS", 0.01)
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("script"), SCRIPT + LINE)
+
+
+def test_slow_eager_step_is_slower_and_said_to_be_eager(tmp_path: Path) -> None:
+    measured = engine.measure(write(tmp_path, SLEEPING))
+    own = measured.row(STEP)
+    assert own
+    assert own.ratio
+    assert own.ms_per_step > 50
+    assert own.ratio.median > 5
+    assert own.examples_per_second == pytest.approx(4 / own.ms_per_step * 1000)
+    assert measured.row(STEP, with_input=True)
+    traced = measured.row(TRACED)
+    assert traced
+    assert traced.ms_per_step < 50  # the sleep happens in tracing only
+    assert "it is not under tf.function; under tf.function it takes" in measured.sentence()
+    assert measured.sentence().endswith("Does it compute the same? identical")
+
+
+def test_script_with_a_graph_function_is_timed_as_it_is(script: Path) -> None:
+    measured = engine.measure(script)
+    timed = {(row.arm, row.with_input) for row in measured.rows}
+    assert timed == {(arm, with_input) for arm in (FIT, AGAIN, STEP) for with_input in (False, True)} | {
+        (PLANTED, False)
+    }
+    assert not measured.eager
+    assert "tf.function" not in measured.sentence()
+
+
+def test_step_that_trains_nothing_is_timed_beside_the_reason_for_no_verdict(tmp_path: Path) -> None:
+    measured = engine.measure(write(tmp_path, GOOD))
+    assert measured.row(STEP)
+    assert "trains nothing" in measured.diagnosis
+    assert measured.diagnosis in as_text(measured).splitlines()[-1]
+
+
+def test_step_that_cannot_be_traced_is_refused_with_its_reason(tmp_path: Path) -> None:
+    source = SLEEPING.replace("time.sleep(0.05)", "float(value.numpy())")
+    measured = engine.measure(write(tmp_path, source))
+    assert measured.row(TRACED) is None
+    assert "numpy" in measured.refused[TRACED]
+    assert f"{TRACED}: refused" in as_text(measured)
+
+
+def test_step_that_raises_is_one_message_with_its_line(tmp_path: Path) -> None:
+    source = GOOD.replace("y): pass", "y): raise RuntimeError('no such thing')")
+    with pytest.raises(UserError, match="no such thing"):
+        engine.measure(write(tmp_path, source))
+
+
+def test_iterator_that_yields_once_is_refused(tmp_path: Path) -> None:
+    source = GOOD.replace("def batches(): yield ONES", "batches = iter([ONES, ONES])")
+    with pytest.raises(UserError, match=r"second pass|iterator"):
+        engine.measure(write(tmp_path, source))
+
+
+def test_missing_file_is_refused_before_tensorflow_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", "no_such_case.py"]) == 1
+    told = capsys.readouterr().err
+    assert "no_such_case.py: is not a file" in told
+    assert "starting TensorFlow" not in told
+
+
+def test_sentence_without_a_timed_step() -> None:
+    assert Measurement("c.py", 4, [], {}, eager=False, diagnosis="x").sentence().startswith("your step could")
