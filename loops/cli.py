@@ -42,7 +42,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m loops",
         description="Train one CNN on Fashion-MNIST by fit(), by a hand-written loop, or by both. "
-        "Find out why a loop of your own computes something other than fit().",
+        "Find out why a loop of your own computes something other than fit(), and how fast it is.",
     )
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

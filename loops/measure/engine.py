@@ -35,6 +35,7 @@ MAKES, MAKES_WITH_INPUT = 6, 4
 ROUNDS = 5  # blocks of each arm in a make
 BLOCK_SECONDS = 0.1
 STEPS_DIAGNOSED = 10
+ORDER = (FIT, AGAIN, PLANTED, STEP, TRACED)  # of the rows
 LOOKED_AT = 8  # batches that the specs of the input are read from
 Say = Callable[[str], None]
 Make = Callable[[], Arm]
@@ -153,7 +154,8 @@ def _make(warm: dict[str, Warm], found: dict[str, _Samples], *, planted: bool, t
 
 def _rows(samples: dict[str, _Samples], rows_of_batch: int, *, with_input: bool) -> list[Row]:
     found = []
-    for name, own in samples.items():
+    for name in (each for each in ORDER if each in samples):
+        own = samples[name]
         seconds = statistics.median(value for make in own.makes for value in make)
         paired = [_ratios(one, two) for one, two in zip(own.makes, samples[FIT].makes, strict=False)]
         ratio = None if name == FIT else ratio_of_makes(paired)
