@@ -57,9 +57,11 @@ class Measurement:
             return "your step could not be timed"
         found = f"your step takes {_short(own.ratio)} of fit()'s time ({self.word(own)})"
         if self.eager:
-            found += ": it is not under tf.function"
+            found += ": train_step itself is no tf.function"
             if traced and traced.ratio:
-                found += f"; under tf.function it takes {_short(traced.ratio)}"
+                found += (
+                    f"; under tf.function it takes {_short(traced.ratio)}, not checked for the same result"
+                )
         return f"{found}. Does it compute the same? {self.diagnosis}"
 
 
