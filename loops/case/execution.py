@@ -7,9 +7,11 @@ trainings, one training would go on where another ended.
 import contextlib
 import functools
 import importlib.util
+import linecache
 import os
 import sys
 import sysconfig
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -33,14 +35,15 @@ _MISSING = object()
 class Execution:
     """One execution of a file. Its modules are in sys.modules only while its code runs."""
 
-    def __init__(self, path: Path) -> None:
-        """Execute `path`.
+    def __init__(self, path: Path, paste: str = "") -> None:
+        """Execute `path`, and `paste` as if it stood at the file's end.
 
         Raises:
             CaseError: the file is missing or raises.
         """
         self.path = path
         self.calls: list[Call] = []
+        self.replaced: dict[int, Any] = {}  # by the id of a top-level value: what the paste put in its place
         self._modules: dict[str, ModuleType] = {}
         self._path = [str(path.resolve().parent), *sys.path]
         self._outside: dict[str, ModuleType] = {}  # sys.modules before this code was let in
@@ -49,6 +52,8 @@ class Execution:
         keras_state.reset(seed=0)
         with self._in_place(hidden=_modules_below({path.resolve().parent, Path.cwd().resolve()})):
             self._run("cannot be loaded:", self._load)
+            if paste:
+                self._run("with the code pasted at its end raised", functools.partial(self._paste, paste))
 
     def run(self, name: str, function: Callable[[], Any]) -> Any:
         """Run a piece of the file's code, and turn what it raises into one message with the line.
@@ -90,6 +95,15 @@ class Execution:
         assert self.module.__spec__.loader
         with recording() as self.calls:
             self.module.__spec__.loader.exec_module(self.module)
+
+    def _paste(self, code: str) -> None:
+        held = vars(self.module)
+        before = dict(held)
+        name = f"<pasted at the end of {self.path.name}, {zlib.crc32(code.encode())}>"
+        lines = code.splitlines(keepends=True)
+        linecache.cache[name] = (len(code), None, lines, name)  # where AutoGraph looks for the source
+        exec(compile(code, name, "exec"), held)
+        self.replaced = {id(value): held[key] for key, value in before.items() if held.get(key) is not value}
 
     @contextlib.contextmanager
     def _in_place(self, hidden: Iterable[str] = ()) -> Iterator[None]:

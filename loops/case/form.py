@@ -48,7 +48,7 @@ def _of_calls(execution: Execution) -> Form:
     if len(calls) > 1:
         lines = " and ".join(f"{call.file}:{call.line}" for call in calls)
         raise CaseError(f"{execution.path}: case() is called more than once ({lines}). Leave one call.")
-    settings = calls[0].settings
+    settings = {key: execution.replaced.get(id(v), v) for key, v in calls[0].settings.items()}
     return Form(
         {f"make_{name}" if f"make_{name}" in MADE else name: value for name, value in settings.items()},
         of_script=True,

@@ -34,14 +34,14 @@ class Case:
     `has_step` is false where the model's own train_step or compute_loss is what is examined.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Execute `path`.
+    def __init__(self, path: Path, paste: str = "") -> None:
+        """Execute `path`, and `paste` as if it stood at the file's end.
 
         Raises:
             CaseError: the file is missing, raises, or gives something wrong or not enough.
         """
         self.path = path
-        self._execution = Execution(path)
+        self._execution = Execution(path, paste)
         self._form = read_form(self._execution)
         given = self._form.given
         self.seed = int(given.get("seed", 0))
@@ -54,6 +54,16 @@ class Case:
         self.train_step: Callable[..., Any] | None = given.get("train_step")
         self.has_step = self.train_step is not None
         self._arguments: Arguments | None = None
+
+    def name_of(self, part: str) -> str | None:
+        """The top-level name that holds a part of the format, "train_step" say; None where there is none."""
+        value = self._form.given.get(part)
+        names = [name for name, held in vars(self._execution.module).items() if held is value]
+        return names[0] if names and value is not None else None
+
+    def value_of(self, name: str) -> Any:
+        """What the file holds at top level by this name; None where it has no such name."""
+        return vars(self._execution.module).get(name)
 
     def loss(self) -> Any:
         """The loss as compile() takes it."""
@@ -121,6 +131,11 @@ class Case:
         """What yields the batches of one pass, as the case gives it."""
         given = self._form.given["batches"]
         return given() if callable(given) else given
+
+    @property
+    def takes_optimizer(self) -> bool:
+        """Whether the user's step is called with model and optimizer, rather than with the data alone."""
+        return self._arguments is not None and self._arguments.with_model
 
     def step(self, model: tf.keras.Model, optimizer: Any, *data: Any) -> Any:
         """One step of the user's, called with those of its arguments that it takes."""

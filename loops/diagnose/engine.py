@@ -47,7 +47,15 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 def _diagnose(path: Path, steps: int, say: Say) -> Diagnosis:
-    trainings = train_both(path, steps, say)
+    return judge(train_both(path, steps, say), say)
+
+
+def judge(trainings: Trainings, say: Say = lambda line: None) -> Diagnosis:
+    """The verdict on a case that was trained both ways.
+
+    Raises:
+        CaseError: the case cannot be run again.
+    """
     divergence = first_divergence(trainings.reference.states, trainings.user.states)
     found = _same(trainings) if divergence is None else _different(trainings, divergence, say)
     figures: dict[str, float] = {"steps": trainings.steps, "departure": trainings.departure(trainings.steps)}

@@ -13,6 +13,7 @@ from loops.case.loading import Case, Start
 from loops.case.running import MakeStep
 from loops.measure.arms import Arm
 from loops.measure.fit_arm import FitArm
+from loops.measure.ways.code import MANY
 
 OF_EPOCHS = ("initial_epoch", "epochs", "steps_per_epoch", "shuffle", "verbose", "batch_size")
 
@@ -49,28 +50,40 @@ def fit_arm(
     Raises:
         CaseError: the case's own functions or compile() raise.
     """
+    model, _ = compiled_model(case, epoch, start)
+    if make_step:
+        model.train_step = make_step(model)
+    stream = _stream(case, epoch) if with_input else _fixed(epoch[0])
+    arm = FitArm(model, stream, steps_per_execution(case), args_of_fit(case))
+    return CaseArm(case, "fit()", arm.run, arm.close)
+
+
+def compiled_model(case: Case, epoch: list[Batch], start: Start) -> tuple[tf.keras.Model, Any]:
+    """A model at the start with its optimizer, compiled as the case says.
+
+    Raises:
+        CaseError: the case's own functions or compile() raise.
+    """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
     case.run(
         "compile()",
         lambda: model.compile(optimizer, loss=case.loss(), metrics=case.metrics(), **case.compile_args),
     )
-    if make_step:
-        model.train_step = make_step(model)
-    fit_args = {name: value for name, value in case.fit_args.items() if name not in OF_EPOCHS}
-    stream = _stream(case, epoch) if with_input else _fixed(epoch[0])
-    arm = FitArm(model, stream, steps_per_execution(case), fit_args)
-    return CaseArm(case, "fit()", arm.run, arm.close)
+    return model, optimizer
 
 
-def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool, traced: bool = False) -> Arm:
-    """The case's own train_step, called in a loop; `traced` puts it under tf.function.
+def args_of_fit(case: Case) -> dict[str, Any]:
+    """The arguments of fit() that say nothing of epochs."""
+    return {name: value for name, value in case.fit_args.items() if name not in OF_EPOCHS}
+
+
+def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) -> Arm:
+    """The case's own train_step, called in a loop.
 
     Raises:
         CaseError: the case's own functions raise.
     """
     model, optimizer = case.model(epoch[0], start), case.optimizer()
-    if traced:
-        case.train_step = tf.function(case.train_step)
     data: Iterator[Any] = _endless(case) if with_input else _again(epoch[0])
 
     def block(steps: int) -> None:
@@ -79,6 +92,35 @@ def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool, 
         tf.test.experimental.sync_devices()
 
     return CaseArm(case, "train_step", block, lambda: None)
+
+
+def many_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) -> Arm:
+    """The pasted function that trains several steps in one call; a block is one call.
+
+    Raises:
+        CaseError: the case's own functions raise.
+    """
+    model, optimizer = case.model(epoch[0], start), case.optimizer()
+    train = many_of(case, model, optimizer, iter(_stream(case, epoch) if with_input else _fixed(epoch[0])))
+
+    def block(steps: int) -> None:
+        train(tf.constant(steps))
+        tf.test.experimental.sync_devices()
+
+    return CaseArm(case, MANY, block, lambda: None)
+
+
+def many_of(case: Case, model: tf.keras.Model, optimizer: Any, batches: Any) -> Callable[[tf.Tensor], Any]:
+    """A call of the pasted function that trains as many steps as it is told, on an iterator of a Dataset."""
+    own = (model, optimizer) if case.takes_optimizer else ()
+    return functools.partial(case.value_of(MANY), *own, batches)
+
+
+def fixed_or_stream(epoch: list[Batch]) -> tf.data.Dataset:
+    """The given batches in order, over and over."""
+    return tf.data.Dataset.from_generator(
+        lambda: (batch.data() for batch in epoch), output_signature=batch_spec(epoch)
+    ).repeat()
 
 
 def steps_per_execution(case: Case) -> int:

@@ -1,168 +1,137 @@
-"""Times a case's own step against fit(): the arms made anew several times, their blocks interleaved."""
+"""Times a case's own step, and the fastest way found to run it, against fit()."""
 
-import contextlib
-import gc
-import random
-import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from loops.case.batches import Batch, batch_size
+from loops.case.batches import batch_size
 from loops.case.errors import CaseError
 from loops.case.keras_state import KerasState
-from loops.case.loading import Case, Start
+from loops.case.loading import Case
 from loops.case.running import is_graph_function, start_of
-from loops.diagnose import diagnose
+from loops.device import Device
+from loops.diagnose.engine import judge
 from loops.diagnose.step import keras_own
+from loops.diagnose.trainings import Trainings, train_both
 from loops.measure import case_arms
-from loops.measure.arms import Arm, DelayedArm
-from loops.measure.clock import timed
-from loops.measure.groups import ratio_of_makes
-from loops.measure.measurement import (
-    AGAIN,
-    FIT,
-    PLANTED,
-    PLANTED_SHARE,
-    STEP,
-    TRACED,
-    Measurement,
-    Row,
-)
-from loops.measure.warm import Warm, warm_up
+from loops.measure.arms import Arm
+from loops.measure.makes import Contestant, Makes, Planted, Samples, Say
+from loops.measure.measurement import AGAIN, FIT, PLANTED, PLANTED_SHARE, STEP, Measurement, Row
+from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.trying import Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
-ROUNDS = 5  # blocks of each arm in a make
-BLOCK_SECONDS = 0.1
-STEPS_DIAGNOSED = 10
-ORDER = (FIT, AGAIN, PLANTED, STEP, TRACED)  # of the rows
+ROUNDS = 16  # blocks of each arm in a make: pairs of blocks differ by 12 to 24 % on a shared 2-core machine
+STEPS_COMPARED = 10
 LOOKED_AT = 8  # batches that the specs of the input are read from
-Say = Callable[[str], None]
-Make = Callable[[], Arm]
+CPU = Device("cpu", "")
 
 
-def measure(path: Path, say: Say = lambda line: None) -> Measurement:
+def measure(
+    path: Path, say: Say = lambda line: None, *, ways: bool = True, device: Device = CPU
+) -> Measurement:
     """Time fit() and the case's own step on its own batches, and say whether the two compute the same.
+
+    With `ways`, ways to run it faster are graded and timed, and the best is timed beside the others.
 
     Raises:
         CaseError: the case cannot be run.
     """
     before = KerasState.now()
     try:
-        return _measure(path, say)
+        return _measure(path, say, ways=ways, device=device)
     finally:
         before.restore()  # a case may have set a dtype policy
 
 
-def _measure(path: Path, say: Say) -> Measurement:
+@dataclass(frozen=True)
+class _Verdict:
+    """What diagnose says, and the trainings behind it; None where the case could not be trained so."""
+
+    words: str
+    identical: bool
+    trainings: Trainings | None
+
+
+def _measure(path: Path, say: Say, *, ways: bool, device: Device) -> Measurement:
     say("does your step compute what fit() does?")
-    verdict = _diagnosis(path)
-    say(verdict)
+    verdict = _judged(path)
+    say(verdict.words)
     case = Case(path)
     epoch = case.epoch(LOOKED_AT)
-    start = start_of(case, epoch[0])
-    eager = case.has_step and not is_graph_function(case.train_step)
-    rows: list[Row] = []
-    refused: dict[str, str] = {}
+    multiple = case_arms.steps_per_execution(case)
+    facts = facts_of(path, epoch, start_of(case, epoch[0]), multiple)
+    best: Way | None = None
+    tried: list[Tried] = []
+    if ways and verdict.trainings:
+        search = Search(verdict.trainings, facts, functools.partial(_fit, facts), say)
+        best, tried = search.best(), search.tried
+    rows = []
     for with_input in (False, True):
-        arms = _arms(path, epoch, start, with_input=with_input, eager=eager)
-        makes = MAKES_WITH_INPUT if with_input else MAKES
-        multiple = case_arms.steps_per_execution(case)
-        samples = _timed(arms, makes, multiple, with_input=with_input, refused=refused, say=say)
-        rows += _rows(samples, batch_size(epoch[0]), with_input=with_input)
-    return Measurement(path.name, batch_size(epoch[0]), rows, refused, eager, verdict)
+        samples = _timed(facts, best, with_input=with_input, say=say)
+        rows += _rows(samples, batch_size(epoch[0]), best, with_input=with_input)
+    return Measurement(
+        path.name,
+        batch_size(epoch[0]),
+        rows,
+        case.has_step and not is_graph_function(case.train_step),
+        verdict.words,
+        verdict.identical,
+        tried,
+        best,
+        device=device.kind,
+        device_name=device.name,
+    )
 
 
-def _diagnosis(path: Path) -> str:
+def _judged(path: Path) -> _Verdict:
     """The verdict on the case; where there is none, the reason: such a step is still timed."""
     try:
-        return diagnose(path, STEPS_DIAGNOSED).verdict
+        trainings = train_both(path, STEPS_COMPARED, lambda line: None)
+        found = judge(trainings)
+        return _Verdict(found.verdict, found.identical, trainings)
     except CaseError as error:
-        return f"no verdict: {error}"
+        return _Verdict(f"no verdict: {error}", identical=False, trainings=None)
 
 
-def _arms(path: Path, epoch: list[Batch], start: Start, *, with_input: bool, eager: bool) -> dict[str, Make]:
-    """Makes each arm from a fresh execution of the case."""
-    own = Case(path).has_step
-    right_step = None if own else keras_own
-
-    def fit() -> Arm:
-        return case_arms.fit_arm(Case(path), epoch, start, with_input=with_input, make_step=right_step)
-
-    def step(*, traced: bool = False) -> Arm:
-        if not own:  # the model's own train_step, which fit() runs
-            return case_arms.fit_arm(Case(path), epoch, start, with_input=with_input)
-        return case_arms.step_arm(Case(path), epoch, start, with_input=with_input, traced=traced)
-
-    arms: dict[str, Make] = {FIT: fit, AGAIN: fit, STEP: step}
-    if eager and not with_input:
-        arms[TRACED] = lambda: step(traced=True)
-    return arms
+def _fit(facts: Facts, *, with_input: bool = False) -> Arm:
+    """fit() of the case; Keras's own step where the model's is what is examined."""
+    step = None if facts.has_step else keras_own
+    return case_arms.fit_arm(
+        Case(facts.path), list(facts.epoch), facts.start, with_input=with_input, make_step=step
+    )
 
 
-@dataclass
-class _Samples:
-    """What was timed of one arm: first calls in seconds, and a make's blocks in seconds a step."""
-
-    first_calls: list[float] = field(default_factory=list)
-    makes: list[list[float]] = field(default_factory=list)
-
-
-def _timed(
-    arms: dict[str, Make], makes: int, multiple: int, *, with_input: bool, refused: dict[str, str], say: Say
-) -> dict[str, _Samples]:
-    """Time all arms in `makes` makes; one that raises and is not fit() or the user's step is left out."""
-    found: dict[str, _Samples] = {}
-    arms = dict(arms)
-    for number in range(1, makes + 1):
-        say(f"timing with{'' if with_input else 'out'} input: {number} of {makes}")
-        with contextlib.ExitStack() as stack:
-            warm: dict[str, Warm] = {}
-            # which arm is made first decides where its memory lies
-            for name, make in random.Random(number).sample(list(arms.items()), len(arms)):
-                try:
-                    arm = make()
-                    stack.callback(arm.close)
-                    warm[name] = warm_up(arm, multiple, BLOCK_SECONDS)
-                except CaseError as error:
-                    if name != TRACED:
-                        raise
-                    refused[name] = str(error)
-                    del arms[name]
-            _make(warm, found, planted=not with_input, turn=number)
-    return found
+def _timed(facts: Facts, best: Way | None, *, with_input: bool, say: Say) -> Mapping[str, Samples]:
+    """Time fit() twice, the step and the best way, each made anew several times."""
+    fit = functools.partial(_fit, facts, with_input=with_input)
+    arms = {name: Contestant(fit, facts.multiple) for name in (FIT, AGAIN)}
+    for name, way in {STEP: None, **({best.name: best} if best else {})}.items():
+        own = functools.partial(make_arm, facts, way, with_input=with_input)
+        arms[name] = Contestant(own, multiple_of(facts, way), optional=way is not None)
+    makes = Makes(arms, None if with_input else Planted(PLANTED, AGAIN, PLANTED_SHARE))
+    count = MAKES_WITH_INPUT if with_input else MAKES
+    for number in range(1, count + 1):
+        say(f"timing with{'' if with_input else 'out'} input: {number} of {count}")
+        makes.time(ROUNDS)
+    return makes.samples
 
 
-def _make(warm: dict[str, Warm], found: dict[str, _Samples], *, planted: bool, turn: int) -> None:
-    """Time the blocks of one make in rounds, each in an order of its own: no arm always follows another."""
-    for name, each in warm.items():
-        found.setdefault(name, _Samples()).first_calls.append(each.first_call_seconds)
-    if planted:
-        again = warm[AGAIN]
-        pause = PLANTED_SHARE * statistics.median(timed(again.block) for _ in range(3)) / again.steps
-        warm = {**warm, PLANTED: Warm(DelayedArm(again.arm, pause), again.first_call_seconds, again.steps)}
-        found.setdefault(PLANTED, _Samples()).first_calls.append(again.first_call_seconds)
-    names = list(warm)
-    for name in names:
-        found[name].makes.append([])
-    gc.collect()  # else the garbage of one arm's making is collected on another's clock
-    chance = random.Random(turn)
-    for _ in range(ROUNDS):
-        for name in chance.sample(names, len(names)):
-            found[name].makes[-1].append(timed(warm[name].block) / warm[name].steps)
-
-
-def _rows(samples: dict[str, _Samples], rows_of_batch: int, *, with_input: bool) -> list[Row]:
+def _rows(samples: Mapping[str, Samples], size: int, best: Way | None, *, with_input: bool) -> list[Row]:
     found = []
-    for name in (each for each in ORDER if each in samples):
+    order = [FIT, AGAIN, PLANTED, STEP, *([best.name] if best else [])]
+    for name in (each for each in order if each in samples):
         own = samples[name]
-        seconds = statistics.median(value for make in own.makes for value in make)
-        paired = [_ratios(one, two) for one, two in zip(own.makes, samples[FIT].makes, strict=False)]
-        ratio = None if name == FIT else ratio_of_makes(paired)
-        first = statistics.median(own.first_calls)
-        found.append(Row(name, with_input, 1000 * seconds, rows_of_batch / seconds, first, ratio))
+        found.append(
+            Row(
+                name,
+                with_input,
+                1000 * own.seconds,
+                size / own.seconds,
+                own.first_call,
+                None if name == FIT else own.ratio(samples[FIT]),
+                own.ratio(samples[STEP]) if best and name == best.name else None,
+            )
+        )
     return found
-
-
-def _ratios(times: Sequence[float], reference: Sequence[float]) -> list[float]:
-    return [one / two for one, two in zip(times, reference, strict=True)]

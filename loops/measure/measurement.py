@@ -1,20 +1,23 @@
 """What a measurement of a case holds, and the sentence that it ends with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from loops.measure.ratios import Ratio, verdict
+from loops.measure.ways.trying import Tried, Way
 
 FIT, AGAIN, PLANTED = "fit()", "fit() again", "fit() again, slowed"
-STEP, TRACED = "your step", "your step under tf.function"
+STEP = "your step"
 PLANTED_SHARE = 0.05
+HEADLINE = 0.03  # an interval of at most this half-width detects a planted 5 % in most measurements
 
 
 @dataclass(frozen=True)
 class Row:
     """One arm: milliseconds a step, rows of a batch a second, seconds of the first call, ratio to fit().
 
-    `ratio` is None for fit() itself. `with_input` says whether batches() was part of the step.
+    `ratio` is None for fit() itself, `to_step` the ratio to the case's own step where the arm is a way to
+    run it faster. `with_input` says whether batches() was part of the step.
     """
 
     arm: str
@@ -23,23 +26,42 @@ class Row:
     examples_per_second: float
     first_call_seconds: float
     ratio: Ratio | None
+    to_step: Ratio | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The rows of a case, what was refused and why, and whether the step computes what fit() does."""
+    """The rows of a case, the ways that were tried, and whether the step computes what fit() does.
+
+    `best` is the way that is recommended, None where none is worth while. `peak_bytes` holds, for "fit()"
+    and "your step", how much a process of its own grew by at most. `notes` are sentences of their own.
+    """
 
     case: str
     batch_size: int
     rows: Sequence[Row]
-    refused: dict[str, str]
     eager: bool
     diagnosis: str
+    identical: bool
+    tried: Sequence[Tried] = ()
+    best: Way | None = None
+    peak_bytes: Mapping[str, int] = field(default_factory=dict)
+    parts_ms: Mapping[str, float] = field(default_factory=dict)
+    device: str = "cpu"
+    device_name: str = ""
+    notes: Sequence[str] = ()
 
     def row(self, arm: str, *, with_input: bool = False) -> Row | None:
         """The row of an arm, None where it was not measured."""
         found = [row for row in self.rows if (row.arm, row.with_input) == (arm, with_input)]
         return found[0] if found else None
+
+    @property
+    def best_row(self) -> Row | None:
+        """The row of the way that is recommended: with its input where that is what it changes."""
+        if self.best is None:
+            return None
+        return self.row(self.best.name, with_input=self.best.kind == "batches")
 
     def word(self, row: Row) -> str:
         """The word for a row's ratio, held against the control with the same input."""
@@ -52,20 +74,27 @@ class Measurement:
 
     def sentence(self) -> str:
         """What the measurement comes to."""
-        own, traced = self.row(STEP), self.row(TRACED)
+        own = self.row(STEP)
         if own is None or own.ratio is None:
             return "your step could not be timed"
-        found = f"your step takes {_short(own.ratio)} of fit()'s time ({self.word(own)})"
+        found = f"your step takes {short(own.ratio)} of fit()'s time ({self.word(own)})"
         if self.eager:
-            found += ": train_step itself is no tf.function"
-            if traced and traced.ratio:
-                found += (
-                    f"; under tf.function it takes {_short(traced.ratio)}, not checked for the same result"
-                )
-        return f"{found}. Does it compute the same? {self.diagnosis}"
+            found += ": it runs eagerly"
+        return f"{found}{self._promise()}. Does it compute the same as fit()? {self.diagnosis}"
+
+    def _promise(self) -> str:
+        """What the recommended way brings, where it was shown to bring something."""
+        row = self.best_row
+        if self.best is None or row is None or row.ratio is None:
+            return "; no way to run it faster was found" if self.tried else ""
+        if row.to_step is None or row.to_step.high >= 1:
+            return "; no way to run it faster was shown"
+        word = next(tried.grade.word for tried in self.tried if tried.way == self.best)
+        return f"; {self.best.name}: {short(row.ratio)}, {word}"
 
 
-def _short(ratio: Ratio) -> str:
+def short(ratio: Ratio) -> str:
+    """A ratio with two digits."""
     return f"{ratio.median:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 

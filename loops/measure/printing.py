@@ -1,21 +1,43 @@
-"""A measurement as a table that ends with its sentence, and as JSON."""
+"""A measurement as tables that end with its sentence and the recommended code, and as JSON."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from loops.files import write_json
 from loops.measure.measurement import Measurement, Row
+from loops.measure.ways.trying import Tried
 
 HEADS = ("what", "input", "ms/step", "examples/s", "ratio to fit() [95 %]", "verdict", "first call s")
+WAYS = ("way tried", "computes", "ratio to fit()", "why")
 
 
 def as_text(measured: Measurement) -> str:
-    """The table, what was refused with the reason, and the sentence."""
-    cells = [HEADS, *(_cells(measured, row) for row in measured.rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADS))]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
-    lines += [f"{arm}: refused, {why}" for arm, why in measured.refused.items()]
-    return "\n".join(line.rstrip() for line in [*lines, "", measured.sentence()])
+    """The ways tried, the timed rows, the sentence, and the code of the way that is recommended."""
+    blocks = []
+    if measured.tried:
+        blocks += [*_table(WAYS, [_way(tried) for tried in measured.tried]), ""]
+    blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), "", measured.sentence()]
+    row = measured.best_row
+    if measured.best and row and row.to_step and row.to_step.high < 1:
+        where = "a setting of the case" if measured.best.kind == "fit" else "at the end of your file"
+        blocks += ["", f"To run it so, paste this ({where}):", ""]
+        blocks += [f"    {line}".rstrip() for line in measured.best.code.splitlines()]
+    return "\n".join(blocks)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    cells = [heads, *lines]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
+    padded = (
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells
+    )
+    return [line.rstrip() for line in padded]
+
+
+def _way(tried: Tried) -> tuple[str, ...]:
+    ratio = "" if tried.ratio is None else f"{tried.ratio:.2f}"
+    return tried.way.name, tried.grade.word, ratio, tried.grade.why
 
 
 def _cells(measured: Measurement, row: Row) -> tuple[str, ...]:
@@ -31,7 +53,7 @@ def _cells(measured: Measurement, row: Row) -> tuple[str, ...]:
 
 
 def write_measurement(measured: Measurement, path: Path) -> None:
-    """Write rows, refusals, verdict and sentence as JSON; times are milliseconds and seconds.
+    """Write rows, ways, verdict and sentence as JSON; times are milliseconds and seconds.
 
     Raises:
         FileError: the file cannot be written.

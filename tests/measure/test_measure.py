@@ -6,9 +6,10 @@ import pytest
 
 from loops.cli import main
 from loops.errors import UserError
-from loops.measure import engine
-from loops.measure.measurement import AGAIN, FIT, PLANTED, STEP, TRACED, Measurement
+from loops.measure import engine, makes
+from loops.measure.measurement import AGAIN, FIT, PLANTED, STEP, Measurement
 from loops.measure.printing import as_text
+from loops.measure.ways.grade import REFUSED
 from tests.case.sources import GOOD, LINE, SCRIPT, write
 
 SLEEPING = GOOD.replace(
@@ -30,7 +31,7 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MAKES", 3)
     monkeypatch.setattr(engine, "MAKES_WITH_INPUT", 3)
     monkeypatch.setattr(engine, "ROUNDS", 2)
-    monkeypatch.setattr(engine, "BLOCK_SECONDS", 0.01)
+    monkeypatch.setattr(makes, "BLOCK_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +48,22 @@ def test_slow_eager_step_is_slower_and_said_to_be_eager(tmp_path: Path) -> None:
     assert own.ratio.median > 5
     assert own.examples_per_second == pytest.approx(4 / own.ms_per_step * 1000)
     assert measured.row(STEP, with_input=True)
-    traced = measured.row(TRACED)
-    assert traced
-    assert traced.ms_per_step < 50  # the sleep happens in tracing only
-    assert "train_step itself is no tf.function; under tf.function it takes" in measured.sentence()
-    assert "not checked for the same result" in measured.sentence()  # tracing dropped the sleep
-    assert measured.sentence().endswith("Does it compute the same? identical")
+    assert measured.best is not None
+    faster = measured.best_row
+    assert faster
+    assert faster.ms_per_step < 50  # the sleep happens in tracing only
+    assert "it runs eagerly; " in measured.sentence()
+    assert measured.sentence().endswith("Does it compute the same as fit()? identical")
+    assert "paste this" in as_text(measured)
 
 
 def test_script_with_a_graph_function_is_timed_as_it_is(script: Path) -> None:
     measured = engine.measure(script)
     timed = {(row.arm, row.with_input) for row in measured.rows}
-    assert timed == {(arm, with_input) for arm in (FIT, AGAIN, STEP) for with_input in (False, True)} | {
-        (PLANTED, False)
-    }
+    arms = [FIT, AGAIN, STEP, *([measured.best.name] if measured.best else [])]
+    assert timed == {(arm, with_input) for arm in arms for with_input in (False, True)} | {(PLANTED, False)}
     assert not measured.eager
-    assert "tf.function" not in measured.sentence()
+    assert "eagerly" not in measured.sentence()
 
 
 def test_step_that_trains_nothing_is_timed_beside_the_reason_for_no_verdict(tmp_path: Path) -> None:
@@ -75,9 +76,10 @@ def test_step_that_trains_nothing_is_timed_beside_the_reason_for_no_verdict(tmp_
 def test_step_that_cannot_be_traced_is_refused_with_its_reason(tmp_path: Path) -> None:
     source = SLEEPING.replace("time.sleep(0.05)", "float(value.numpy())")
     measured = engine.measure(write(tmp_path, source))
-    assert measured.row(TRACED) is None
-    assert "numpy" in measured.refused[TRACED]
-    assert f"{TRACED}: refused" in as_text(measured)
+    traced = next(tried for tried in measured.tried if tried.way.name == "under tf.function")
+    assert traced.grade.word == REFUSED
+    assert "numpy" in traced.grade.why
+    assert traced.ratio is None
 
 
 def test_step_that_raises_is_one_message_with_its_line(tmp_path: Path) -> None:
@@ -100,4 +102,5 @@ def test_missing_file_is_refused_before_tensorflow_starts(capsys: pytest.Capture
 
 
 def test_sentence_without_a_timed_step() -> None:
-    assert Measurement("c.py", 4, [], {}, eager=False, diagnosis="x").sentence().startswith("your step could")
+    nothing = Measurement("c.py", 4, [], eager=False, diagnosis="x", identical=False)
+    assert nothing.sentence().startswith("your step could")

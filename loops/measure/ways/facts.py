@@ -1,0 +1,105 @@
+"""What must be known of a case to say which ways apply to it, and why one cannot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from loops.case.batches import Batch, batch_size
+from loops.case.loading import Case, Start
+from loops.case.running import is_graph_function
+from loops.measure.ways.code import Names
+from loops.run.cores import usable_cores
+
+CHECKED = 8  # batches whose shapes tell whether tf.function would trace anew
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names of a case and what its model, its batches and this machine are like.
+
+    `names` is None where the step has no top-level name to put another in its place; `meet` names the layers
+    in which the rows of a batch meet, `random` those that draw random numbers, with what they do.
+    """
+
+    path: Path
+    epoch: Sequence[Batch]
+    start: Start
+    names: Names | None
+    has_step: bool
+    multiple: int
+    callable_batches: bool
+    of_dataset: bool
+    shapes: int
+    meet: tuple[str, ...]
+    random: tuple[str, ...]
+
+    @property
+    def eager(self) -> bool:
+        """Whether the case's step is a plain Python function."""
+        return self.has_step and (self.names is None or not self.names.traced)
+
+    @property
+    def part_counts(self) -> tuple[int, ...]:
+        """Into how many parts a batch is cut: about one and two for each core, where the rows divide so."""
+        rows, cores = batch_size(self.epoch[0]), usable_cores()
+        found = {_nearest_divisor(rows, most) for most in (cores, 2 * cores, 3 * cores)}
+        return tuple(sorted(found - {1}))
+
+
+def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) -> Facts:
+    """Read the facts off a fresh execution of the case.
+
+    Raises:
+        CaseError: the case raises.
+    """
+    case = Case(path)
+    model = case.model(epoch[0], start)
+    layers = model._flatten_layers()  # nested ones have no public list
+    step, batches = case.name_of("train_step"), case.name_of("batches") or ""
+    optimizer = None if case.takes_optimizer else case.name_of("make_optimizer")
+    names = None
+    if step and (case.takes_optimizer or optimizer):
+        names = Names(
+            step,
+            batches,
+            optimizer,
+            traced=is_graph_function(case.train_step),
+            sparse=any(isinstance(each, tf.keras.layers.Embedding) for each in layers),
+            imports_tf=case.value_of("tf") is tf,
+        )
+    source = case.run("batches", case.source)
+    shapes = {tuple(str(part.shape) for part in tf.nest.flatten(batch.data())) for batch in epoch[:CHECKED]}
+    return Facts(
+        path,
+        epoch,
+        start,
+        names,
+        case.has_step,
+        multiple,
+        callable_batches=callable(case.value_of(batches)) if batches else False,
+        of_dataset=isinstance(source, tf.data.Dataset),
+        shapes=len(shapes),
+        meet=tuple(_meetings(layers)),
+        random=tuple(
+            f"{layer.name} draws other random numbers"
+            for layer in layers
+            if getattr(layer, "seed_generator", None) is not None and not isinstance(layer, tf.keras.Model)
+        ),
+    )
+
+
+def _meetings(layers: Sequence[tf.keras.layers.Layer]) -> list[str]:
+    found = []
+    for layer in layers:
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            found.append(f"{layer.name} takes its statistics over the whole batch")
+        elif getattr(layer, "stateful", False) and isinstance(layer, tf.keras.layers.RNN):
+            found.append(f"{layer.name} is stateful: it keeps one state for each row of the batch")
+    return found
+
+
+def _nearest_divisor(rows: int, most: int) -> int:
+    """The largest number up to `most` that divides `rows`."""
+    return next(number for number in range(min(most, rows), 0, -1) if rows % number == 0)

@@ -1,0 +1,170 @@
+"""Tries ways to run a case faster: grades each on the case, times those that compute the same."""
+
+import functools
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from loops.case.loading import Case
+from loops.diagnose.trainings import Trainings
+from loops.measure import case_arms
+from loops.measure.arms import Arm
+from loops.measure.makes import Contestant, Makes, Say
+from loops.measure.ways import code
+from loops.measure.ways.facts import Facts
+from loops.measure.ways.grade import REFUSED, Grade, Grader
+
+ROUNDS = 7  # blocks of each way when it is first timed
+WORTH = 0.97  # a way must take at most this share of the step's own time
+STEPS_IN_CALL = 16
+FIT, AS_IT_IS = "fit()", "as it is"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way: the code to paste, and what it replaces.
+
+    `kind` is "step" where the code makes another train_step, "many" where it adds a function that trains
+    several steps, "batches" where it makes other batches, "fit" where it gives compile() further arguments.
+    """
+
+    name: str
+    kind: str
+    code: str
+    compile_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A way with its grade; `ratio` is its time over fit()'s in one make, without interval.
+
+    None where it was not timed.
+    """
+
+    way: Way
+    grade: Grade
+    ratio: float | None = None
+
+
+def make_arm(facts: Facts, way: Way | None, *, with_input: bool, make_step: Any = None) -> Arm:
+    """The arm of a way; None is the case's own step, or its own fit() where it has none.
+
+    Raises:
+        CaseError: the case raises.
+    """
+    epoch = list(facts.epoch)
+    case = Case(facts.path, way.code if way and way.kind != "fit" else "")
+    if way and way.kind == "fit":
+        case.compile_args |= way.compile_args
+    if not facts.has_step or (way and way.kind == "fit"):
+        return case_arms.fit_arm(case, epoch, facts.start, with_input=with_input, make_step=make_step)
+    make = case_arms.many_arm if way and way.kind == "many" else case_arms.step_arm
+    return make(case, epoch, facts.start, with_input=with_input)
+
+
+def multiple_of(facts: Facts, way: Way | None) -> int:
+    """How many steps one call of the way's arm trains at least."""
+    if way and way.kind == "fit":
+        return int(way.compile_args.get("steps_per_execution", facts.multiple))
+    return 1 if facts.has_step else facts.multiple
+
+
+class Search:
+    """Finds the fastest way, in two stages: how a step is run, then many steps in one call."""
+
+    def __init__(self, trainings: Trainings, facts: Facts, fit: Callable[[], Arm], say: Say) -> None:
+        self.facts = facts
+        self.tried: list[Tried] = []
+        self._grader, self._fit, self._say = Grader(trainings), fit, say
+        self._own = float("inf")  # the time of the case's own step over fit()'s
+
+    def best(self) -> Way | None:
+        """The fastest way that computes the same, None where no way is worth while."""
+        first = self._stage([*self._of_step(), *self._of_fit()])
+        step = min((way for way in first if way.kind == "step"), key=self._ratio_of, default=None)
+        if step and self._ratio_of(step) >= WORTH * self._own:
+            step = None
+        if self.facts.names and (step or not self.facts.eager):  # else there is nothing to put into a graph
+            first += self._stage([self._of_call(step)])
+        fastest = min(first, key=self._ratio_of, default=None)
+        return fastest if fastest and self._ratio_of(fastest) < WORTH * self._own else None
+
+    def _ratio_of(self, way: Way) -> float:
+        return next((t.ratio for t in self.tried if t.way == way and t.ratio is not None), float("inf"))
+
+    def _of_step(self) -> list[Way]:
+        names = self.facts.names
+        if names is None:
+            return []
+        ways = []
+        if self.facts.eager:
+            ways.append(
+                Way("under tf.function", "step", code.traced(names, reduce_retracing=self.facts.shapes > 2))
+            )
+        elif self.facts.shapes > 2:
+            ways.append(
+                Way("tf.function with reduce_retracing", "step", code.traced(names, reduce_retracing=True))
+            )
+        ways.append(Way("compiled by XLA", "step", code.traced(names, jit_compile=True)))
+        return ways + [
+            Way(f"in {count} parts side by side", "step", code.in_parts(names, count))
+            for count in self.facts.part_counts
+        ]
+
+    def _of_fit(self) -> list[Way]:
+        given: list[tuple[str, dict[str, Any]]] = [("compiled by XLA", {"jit_compile": True})]
+        if self.facts.multiple == 1:
+            given.insert(0, (f"steps_per_execution={STEPS_IN_CALL}", {"steps_per_execution": STEPS_IN_CALL}))
+        return [Way(f"fit(), {name}", "fit", code.compiled(**args), args) for name, args in given]
+
+    def _of_call(self, step: Way | None) -> Way:
+        assert self.facts.names
+        before, name = (f"{step.code}\n", f"{step.name}, ") if step else ("", "")
+        names = replace(self.facts.names, imports_tf=self.facts.names.imports_tf or bool(step))
+        return Way(f"{name}many steps in one call", "many", before + code.many_steps(names))
+
+    def _stage(self, ways: Sequence[Way]) -> list[Way]:
+        """Grade the ways, and time those that compute the same: what is left of them."""
+        graded = []
+        for way in ways:
+            self._say(f"does it compute the same? {way.name}")
+            graded.append(Tried(way, self._graded(way)))
+        passed = {tried.way.name: tried.way for tried in graded if tried.grade.passed}
+        if passed:
+            self._say(f"how fast? {', '.join(passed)}")
+            graded = self._timed(graded, passed)
+        self.tried += graded
+        return [tried.way for tried in graded if tried.grade.passed]
+
+    def _timed(self, graded: Sequence[Tried], passed: Mapping[str, Way]) -> list[Tried]:
+        """With the time of each over fit()'s, in one make beside the case's own step."""
+        arms = {FIT: Contestant(self._fit, self.facts.multiple)}
+        named: dict[str, Way | None] = {AS_IT_IS: None, **passed}
+        for name, way in named.items():
+            make = functools.partial(make_arm, self.facts, way, with_input=False)
+            arms[name] = Contestant(make, multiple_of(self.facts, way), optional=way is not None)
+        makes = Makes(arms)
+        makes.time(ROUNDS)
+        ratios = {
+            name: statistics.median(own.pairs(makes.samples[FIT])[0]) for name, own in makes.samples.items()
+        }
+        self._own = ratios[AS_IT_IS]
+        refused = {name: Grade(REFUSED, why) for name, why in makes.refused.items()}
+        return [
+            replace(tried, ratio=ratios.get(tried.way.name), grade=refused.get(tried.way.name, tried.grade))
+            for tried in graded
+        ]
+
+    def _graded(self, way: Way) -> Grade:
+        if way.kind == "fit":
+            if "steps_per_execution" in way.compile_args:
+                return self._grader.steps_per_execution()
+            return self._grader.fit(way.compile_args)
+        if way.kind == "many":
+            return self._grader.many(way.code)
+        grade = self._grader.step(way.code)
+        reasons = (self.facts.meet if "parts" in way.name else ()) + self.facts.random[:1]
+        if grade.passed or not reasons or "raised" in grade.why:
+            return grade
+        return Grade(REFUSED, f"{'; '.join(reasons)}: {grade.why}")

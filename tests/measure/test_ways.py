@@ -1,0 +1,128 @@
+"""Ways to run a step faster: the pasted code computes the same, or is refused with the reason."""
+
+from pathlib import Path
+
+import pytest
+
+from loops.case.loading import Case
+from loops.diagnose.trainings import Trainings, train_both
+from loops.measure.ways import code
+from loops.measure.ways.code import Names
+from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, WITHIN_ROUNDING, Grader
+from tests.case.sources import LINE, SCRIPT, write
+
+CASE = """
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+X = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
+Y = X.sum(1, keepdims=True) ** 2
+def make_model():
+    return keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "relu"), LAYER keras.layers.Dense(1)])
+def make_optimizer(): return keras.optimizers.Adam(0.01)
+loss = "mse"
+def batches(): return ((X[i : i + 12], Y[i : i + 12]) for i in range(0, 40, 12))
+def train_step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(tf.square(y - model(x, training=True)))
+    gradients = tape.gradient(value, model.trainable_variables)
+    CLIP
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return value
+""".lstrip()
+WORDS = """
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+X, Y = np.arange(24).reshape(8, 3) % 5, np.arange(8).reshape(8, 1) % 2
+def make_model():
+    layers = keras.layers
+    return keras.Sequential([keras.Input((3,)), layers.Embedding(5, 4), layers.Flatten(), layers.Dense(1)])
+def make_optimizer(): return keras.optimizers.Adam(0.01)
+loss = "mse"
+def batches(): return [(X, Y.astype("float32"))]
+@tf.function
+def train_step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        value = tf.reduce_mean(tf.square(y - model(x, training=True)))
+    optimizer.apply(tape.gradient(value, model.trainable_variables), model.trainable_variables)
+    return {"loss": value}
+""".lstrip()
+
+
+def case_with(folder: Path, layer: str = "", clip: str = "") -> Path:
+    return write(folder, CASE.replace("LAYER", layer).replace("CLIP", clip or "pass"))
+
+
+def known(path: Path) -> tuple[Trainings, Facts, Names]:
+    trainings = train_both(path, 6, lambda line: None)
+    facts = facts_of(path, trainings.epoch, trainings.start, 1)
+    assert facts.names
+    return trainings, facts, facts.names
+
+
+def test_parts_of_a_batch_agree_within_rounding_and_the_odd_last_batch_is_whole(tmp_path: Path) -> None:
+    trainings, _, names = known(case_with(tmp_path))
+    grade = Grader(trainings).step(code.in_parts(names, 3))
+    assert (grade.word, grade.why) == (WITHIN_ROUNDING, "")
+
+
+def test_parts_of_a_scripts_step_update_its_own_optimizer(tmp_path: Path) -> None:
+    trainings, _, names = known(write(tmp_path, SCRIPT + LINE))
+    assert (names.step, names.optimizer) == ("one_step", "adam")
+    assert Grader(trainings).step(code.in_parts(names, 2)).passed
+
+
+def test_rows_of_an_embedding_stay_rows(tmp_path: Path) -> None:
+    trainings, _, names = known(write(tmp_path, WORDS))
+    assert names.sparse
+    assert Grader(trainings).step(code.in_parts(names, 2)).passed
+    dense = code.in_parts(Names("train_step", "batches", traced=True), 2)
+    assert Grader(trainings).step(dense) != Grader(trainings).step(code.in_parts(names, 2))
+
+
+def test_parts_are_refused_where_rows_meet(tmp_path: Path) -> None:
+    trainings, facts, names = known(case_with(tmp_path, "keras.layers.BatchNormalization(),"))
+    assert Grader(trainings).step(code.in_parts(names, 2)).word == REFUSED
+    assert "whole batch" in facts.meet[0]
+
+
+def test_parts_are_refused_where_the_step_clips(tmp_path: Path) -> None:
+    trainings, _, names = known(
+        case_with(tmp_path, clip="gradients, _ = tf.clip_by_global_norm(gradients, 0.1)")
+    )
+    assert "rounding gives" in Grader(trainings).step(code.in_parts(names, 2)).why
+
+
+def test_many_steps_in_one_call_and_steps_per_execution_keep_the_bits(tmp_path: Path) -> None:
+    trainings, _, names = known(write(tmp_path, SCRIPT + LINE))
+    grader = Grader(trainings)
+    assert grader.many(code.many_steps(names)).word == BIT_IDENTICAL
+    assert grader.steps_per_execution().word == BIT_IDENTICAL
+
+
+def test_batches_drawn_anew_cannot_be_kept(tmp_path: Path) -> None:
+    same = case_with(tmp_path)
+    trainings, facts, names = known(same)
+    kept = code.in_memory(names, callable_batches=facts.callable_batches)
+    assert Grader(trainings).batches(kept).word == BIT_IDENTICAL
+    drawn = same.read_text().replace("X[i : i + 12], Y", "X[i : i + 12] + RANDOM.normal(), Y")
+    other = write(tmp_path, "import numpy\nRANDOM = numpy.random.default_rng(0)\n" + drawn, "other.py")
+    trainings, facts, names = known(other)
+    assert "second pass" in Grader(trainings).batches(kept).why
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_recommended_code_fits_on_a_page(sparse: bool) -> None:
+    names = Names("train_step", "batches", traced=True, sparse=sparse)
+    whole = f"{code.in_parts(names, 4)}{code.many_steps(names)}"
+    assert len([line for line in whole.splitlines() if line.strip()]) <= (26 if sparse else 20)
+
+
+def test_pasted_code_takes_the_place_of_what_case_was_given(tmp_path: Path) -> None:
+    path = write(tmp_path, SCRIPT + LINE)
+    assert Case(path, "def one_step(x, y): return 7.0").train_step is not None
+    pasted = Case(path, "def one_step(x, y): return 7.0").train_step
+    assert pasted
+    assert pasted(1, 2) == 7.0
