@@ -1,6 +1,10 @@
 """Full trainings, each done once in a session however many rows ask for it, and kept as a run."""
 
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +61,19 @@ class Trainings:
         outcome = run_experiment(training, self._runs, on_epoch=on_epoch)
         shutil.rmtree(outcome.folder / CHECKPOINTS)  # nobody goes on with it
         return outcome
+
+
+def deterministic_verdict(device_kind: str, epochs: int) -> str:
+    """What `python -m loops both` says of the two loops with TF_DETERMINISTIC_OPS=1, or its last message."""
+    with tempfile.TemporaryDirectory() as runs:
+        command = [sys.executable, "-m", "loops", "both", "--device", device_kind, "--epochs", str(epochs)]
+        environment = {**os.environ, "TF_DETERMINISTIC_OPS": "1"}
+        done = subprocess.run(
+            [*command, "--runs", runs], env=environment, check=False, capture_output=True, text=True
+        )
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    verdicts = [line for line in lines if line.startswith("verdict, fit against tape: ")]
+    return verdicts[-1].partition(": ")[2] if verdicts else (lines or ["nothing was printed"])[-1]
 
 
 def drift(data: FashionMnist, config: TrainConfig, place: str) -> dict[str, float]:

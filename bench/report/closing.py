@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from bench.report.costs import keeping_table, memory_table, part_table, scale_table
-from bench.report.devices import device_table, drift_table
+from bench.report.devices import deterministic_table, device_table, drift_table
 from bench.report.floor import floor_table
 from bench.report.noise import noise_lines
 from bench.report.rows import Row, of_kind, several_machines
@@ -26,6 +26,7 @@ TABLES = (
     floor_table,
     device_table,
     drift_table,
+    deterministic_table,
 )
 
 

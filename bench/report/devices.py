@@ -48,3 +48,12 @@ def drift_table(rows: Sequence[Row]) -> Table:
         "accuracy GPU": lambda row: f"{row['accuracy_device']:.2%}",
     }
     return table_of("Parity across devices, one epoch of the tape", columns, of_kind(rows, "drift"))
+
+
+def deterministic_table(rows: Sequence[Row]) -> Table:
+    """How fit() and the tape agree on a GPU whose ops are deterministic."""
+    columns: Columns = {
+        "device": lambda row: row["device_name"],
+        "fit against tape": lambda row: row["verdict"],
+    }
+    return table_of("With deterministic ops", columns, of_kind(rows, "deterministic parity"))

@@ -43,7 +43,7 @@ def write_plots(rows: Sequence[Row], folder: Path) -> list[Path]:
 def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     """Step time over fit()'s with its interval, by batch size, a line for each loop and device."""
     steps = [row for row in of_kind(rows, "step") if not row["control"]] + picked_rungs(rows)
-    for (arm, *where), own in by_line(steps).items():
+    for (arm, *where), own in shown(steps).items():
         sizes, ratios = zip(*[(row["batch_size"], ratio_of(row)) for row in own], strict=True)
         medians = [ratio.median for ratio in ratios]
         below = [ratio.median - ratio.low for ratio in ratios]
@@ -63,7 +63,7 @@ def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
     ticks = [0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
-    axes.figure.legend(ncols=3, loc="outside lower center", frameon=False)
+    legend_below(axes, rows)
 
 
 def picked_rungs(rows: Sequence[Row]) -> list[Row]:
@@ -76,6 +76,22 @@ def by_line(steps: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
     lines = sorted({(row["arm"], *place(row)) for row in steps})
     ordered = sorted(steps, key=lambda row: int(row["batch_size"]))
     return {line: [row for row in ordered if (row["arm"], *place(row)) == line] for line in lines}
+
+
+def shown(steps: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """The lines that are drawn: of several machines those over several batch sizes only."""
+    lines = by_line(steps)
+    several = {line: own for line, own in lines.items() if len(own) > 1}
+    return several if several_machines(steps) and several else lines
+
+
+def legend_below(axes: Any, rows: Sequence[Row]) -> None:
+    """A legend under the axes; a line for each entry where these name machines, and room for it."""
+    entries = len(axes.get_legend_handles_labels()[1])
+    several = several_machines(rows)
+    if several:
+        axes.figure.set_figheight(axes.figure.get_figheight() + 0.2 * entries)
+    axes.figure.legend(ncols=1 if several else 3, loc="outside lower center", frameon=False)
 
 
 def label_of(arm: str, where: Sequence[str], rows: Sequence[Row]) -> str:
@@ -126,9 +142,9 @@ def draw_floor(axes: Any, rows: Sequence[Row]) -> None:
 def draw_devices(axes: Any, rows: Sequence[Row]) -> None:
     """Images a second by batch size, a line for each loop and device; only where a GPU was measured."""
     steps = [row for row in of_kind(rows, "step") if not row["control"]]
-    for (arm, *where), own in by_line(steps).items():
+    for (arm, *where), own in shown(steps).items():
         points = [(row["batch_size"], row["images_per_second"]) for row in own]
         axes.plot(*zip(*points, strict=True), marker="o", label=label_of(arm, where, rows))
     axes.set(xscale="log", yscale="log", xlabel="batch size", ylabel="images/s", title="GPU against CPU")
     axes.grid(alpha=0.3)
-    axes.legend()
+    legend_below(axes, rows)

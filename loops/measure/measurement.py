@@ -1,7 +1,7 @@
 """What a measurement of a case holds, and the sentence that it ends with."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from loops.measure.ratios import Ratio, verdict
 from loops.measure.ways.trying import Tried, Way
@@ -9,7 +9,6 @@ from loops.measure.ways.trying import Tried, Way
 FIT, AGAIN, PLANTED = "fit()", "fit() again", "fit() again, slowed"
 STEP = "your step"
 PLANTED_SHARE = 0.05
-HEADLINE = 0.03  # an interval of at most this half-width detects a planted 5 % in most measurements
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ class Row:
 class Measurement:
     """The rows of a case, the ways that were tried, and whether the step computes what fit() does.
 
-    `best` is the way that is recommended, None where none is worth while. `peak_bytes` holds, for "fit()"
-    and "your step", how much a process of its own grew by at most. `notes` are sentences of their own.
+    `best` is the fastest way that computes the same, None where none is worth while.
     """
 
     case: str
@@ -45,11 +43,8 @@ class Measurement:
     identical: bool
     tried: Sequence[Tried] = ()
     best: Way | None = None
-    peak_bytes: Mapping[str, int] = field(default_factory=dict)
-    parts_ms: Mapping[str, float] = field(default_factory=dict)
     device: str = "cpu"
     device_name: str = ""
-    notes: Sequence[str] = ()
 
     def row(self, arm: str, *, with_input: bool = False) -> Row | None:
         """The row of an arm, None where it was not measured."""
@@ -58,10 +53,8 @@ class Measurement:
 
     @property
     def best_row(self) -> Row | None:
-        """The row of the way that is recommended: with its input where that is what it changes."""
-        if self.best is None:
-            return None
-        return self.row(self.best.name, with_input=self.best.kind == "batches")
+        """The row of the way that is recommended, without input."""
+        return self.row(self.best.name) if self.best else None
 
     def word(self, row: Row) -> str:
         """The word for a row's ratio, held against the control with the same input."""

@@ -78,7 +78,7 @@ def test_rows_of_an_embedding_stay_rows(tmp_path: Path) -> None:
     trainings, _, names = known(write(tmp_path, WORDS))
     assert names.sparse
     assert Grader(trainings).step(code.in_parts(names, 2)).passed
-    dense = code.in_parts(Names("train_step", "batches", traced=True), 2)
+    dense = code.in_parts(Names("train_step", traced=True), 2)
     assert Grader(trainings).step(dense) != Grader(trainings).step(code.in_parts(names, 2))
 
 
@@ -102,20 +102,9 @@ def test_many_steps_in_one_call_and_steps_per_execution_keep_the_bits(tmp_path: 
     assert grader.steps_per_execution().word == BIT_IDENTICAL
 
 
-def test_batches_drawn_anew_cannot_be_kept(tmp_path: Path) -> None:
-    same = case_with(tmp_path)
-    trainings, facts, names = known(same)
-    kept = code.in_memory(names, callable_batches=facts.callable_batches)
-    assert Grader(trainings).batches(kept).word == BIT_IDENTICAL
-    drawn = same.read_text().replace("X[i : i + 12], Y", "X[i : i + 12] + RANDOM.normal(), Y")
-    other = write(tmp_path, "import numpy\nRANDOM = numpy.random.default_rng(0)\n" + drawn, "other.py")
-    trainings, facts, names = known(other)
-    assert "second pass" in Grader(trainings).batches(kept).why
-
-
 @pytest.mark.parametrize("sparse", [False, True])
 def test_recommended_code_fits_on_a_page(sparse: bool) -> None:
-    names = Names("train_step", "batches", traced=True, sparse=sparse)
+    names = Names("train_step", traced=True, sparse=sparse)
     whole = f"{code.in_parts(names, 4)}{code.many_steps(names)}"
     assert len([line for line in whole.splitlines() if line.strip()]) <= (26 if sparse else 20)
 

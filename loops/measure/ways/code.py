@@ -13,7 +13,6 @@ class Names:
     """
 
     step: str
-    batches: str
     optimizer: str | None = None
     traced: bool = False
     sparse: bool = False
@@ -103,21 +102,6 @@ def {many}({arguments}batches, count):
 def many_steps(names: Names) -> str:
     """Any number of steps in one call: no Python between them."""
     return names.with_import(_MANY.format(many=MANY, step=names.step, arguments=names.arguments).lstrip("\n"))
-
-
-def in_memory(names: Names, *, callable_batches: bool) -> str:
-    """All batches of a pass kept as tensors."""
-    drawn = f"{names.batches}()" if callable_batches else names.batches
-    convert = "tf.nest.map_structure(tf.convert_to_tensor, batch)"
-    return names.with_import(f"{names.batches} = [{convert} for batch in {drawn}]\n")
-
-
-def prefetched(names: Names, *, callable_batches: bool) -> str:
-    """The next batches made while a step runs."""
-    if callable_batches:
-        name = f"without_prefetch = {names.batches}\n\n\ndef {names.batches}():\n"
-        return names.with_import(f"{name}    return without_prefetch().prefetch(tf.data.AUTOTUNE)\n")
-    return names.with_import(f"{names.batches} = {names.batches}.prefetch(tf.data.AUTOTUNE)\n")
 
 
 def compiled(**arguments: object) -> str:

@@ -29,8 +29,6 @@ class Facts:
     names: Names | None
     has_step: bool
     multiple: int
-    callable_batches: bool
-    of_dataset: bool
     shapes: int
     meet: tuple[str, ...]
     random: tuple[str, ...]
@@ -57,19 +55,17 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
     case = Case(path)
     model = case.model(epoch[0], start)
     layers = model._flatten_layers()  # nested ones have no public list
-    step, batches = case.name_of("train_step"), case.name_of("batches") or ""
+    step = case.name_of("train_step")
     optimizer = None if case.takes_optimizer else case.name_of("make_optimizer")
     names = None
     if step and (case.takes_optimizer or optimizer):
         names = Names(
             step,
-            batches,
             optimizer,
             traced=is_graph_function(case.train_step),
             sparse=any(isinstance(each, tf.keras.layers.Embedding) for each in layers),
             imports_tf=case.value_of("tf") is tf,
         )
-    source = case.run("batches", case.source)
     shapes = {tuple(str(part.shape) for part in tf.nest.flatten(batch.data())) for batch in epoch[:CHECKED]}
     return Facts(
         path,
@@ -78,8 +74,6 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
         names,
         case.has_step,
         multiple,
-        callable_batches=callable(case.value_of(batches)) if batches else False,
-        of_dataset=isinstance(source, tf.data.Dataset),
         shapes=len(shapes),
         meet=tuple(_meetings(layers)),
         random=tuple(

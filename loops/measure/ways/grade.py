@@ -22,7 +22,6 @@ from loops.parity.states import State, snapshot
 BIT_IDENTICAL, WITHIN_ROUNDING, REFUSED = "bit-identical", "within rounding", "refused"
 REPORTS = 1e-3  # a step's report may round by this share: it is for people to read
 LONGEST = 200  # characters of an error
-MOST_BATCHES = 200  # of two passes that are compared
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Grader:
         return _or_refused(train)
 
     def steps_per_execution(self) -> Grade:
-        """Training by fit() with several steps in one call: the state after the first pass, or a part of it."""
+        """Training by fit() with several steps in one call: the state after a pass or a part of it."""
         known = self._trainings
         count = min(known.steps, len(known.epoch))
 
@@ -97,22 +96,6 @@ class Grader:
                 known.fit.states,
             )
         )
-
-    def batches(self, paste: str) -> Grade:
-        """Batches as the pasted code makes them: two passes against two of the case's own, to the bit."""
-
-        def compare() -> Grade:
-            own, other = (
-                _two_passes(Case(self._trainings.path)),
-                _two_passes(Case(self._trainings.path, paste)),
-            )
-            if len(own) == len(other) and all(_same(one, two) for one, two in zip(own, other, strict=True)):
-                return Grade(BIT_IDENTICAL)
-            return Grade(
-                REFUSED, "batches() yields other batches in its second pass: they are drawn or shuffled anew"
-            )
-
-        return _or_refused(compare)
 
     def _steps(self, states: list[State], own: list[State]) -> Grade:
         if first_divergence(own, states) is None:
@@ -171,18 +154,3 @@ def _report(states: list[State], own: list[State]) -> str:
             if other is None or not np.isclose(other, value, rtol=REPORTS, atol=1e-6):
                 return f"reports another {name}"
     return ""
-
-
-def _two_passes(case: Case) -> list[Any]:
-    found: list[Any] = []
-    for _ in range(2):
-        for index, batch in enumerate(case.source()):
-            if index == MOST_BATCHES:
-                break
-            found.append(tf.nest.map_structure(np.asarray, batch))
-    return found
-
-
-def _same(one: Any, two: Any) -> bool:
-    flat = tf.nest.flatten(one), tf.nest.flatten(two)
-    return len(flat[0]) == len(flat[1]) and all(np.array_equal(a, b) for a, b in zip(*flat, strict=True))

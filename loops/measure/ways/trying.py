@@ -26,13 +26,14 @@ class Way:
     """One way: the code to paste, and what it replaces.
 
     `kind` is "step" where the code makes another train_step, "many" where it adds a function that trains
-    several steps, "batches" where it makes other batches, "fit" where it gives compile() further arguments.
+    several steps, "fit" where it gives compile() further arguments. `parts` is into how many a batch is cut.
     """
 
     name: str
     kind: str
     code: str
     compile_args: Mapping[str, Any] = field(default_factory=dict)
+    parts: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ class Search:
     def best(self) -> Way | None:
         """The fastest way that computes the same, None where no way is worth while."""
         first = self._stage([*self._of_step(), *self._of_fit()])
-        step = min((way for way in first if way.kind == "step"), key=self._ratio_of, default=None)
+        # parts need the size of a batch, which a graph of many steps does not know of most datasets
+        whole = (way for way in first if way.kind == "step" and not way.parts)
+        step = min(whole, key=self._ratio_of, default=None)
         if step and self._ratio_of(step) >= WORTH * self._own:
             step = None
         if self.facts.names and (step or not self.facts.eager):  # else there is nothing to put into a graph
@@ -108,7 +111,7 @@ class Search:
             )
         ways.append(Way("compiled by XLA", "step", code.traced(names, jit_compile=True)))
         return ways + [
-            Way(f"in {count} parts side by side", "step", code.in_parts(names, count))
+            Way(f"in {count} parts side by side", "step", code.in_parts(names, count), parts=count)
             for count in self.facts.part_counts
         ]
 
@@ -164,7 +167,7 @@ class Search:
         if way.kind == "many":
             return self._grader.many(way.code)
         grade = self._grader.step(way.code)
-        reasons = (self.facts.meet if "parts" in way.name else ()) + self.facts.random[:1]
+        reasons = (self.facts.meet if way.parts else ()) + self.facts.random[:1]
         if grade.passed or not reasons or "raised" in grade.why:
             return grade
         return Grade(REFUSED, f"{'; '.join(reasons)}: {grade.why}")
