@@ -20,8 +20,8 @@ def as_text(measured: Measurement) -> str:
     blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), "", measured.sentence()]
     row = measured.best_row
     if measured.best and row and row.to_step and row.to_step.high < 1:
-        where = "a setting of the case" if measured.best.kind == "fit" else "at the end of your file"
-        blocks += ["", f"To run it so, paste this ({where}):", ""]
+        where = "" if measured.best.kind == "fit" else " below your step"
+        blocks += ["", f"To run it so, paste this{where}:", ""]
         blocks += [f"    {line}".rstrip() for line in measured.best.code.splitlines()]
     return "\n".join(blocks)
 
