@@ -12,6 +12,7 @@ from loops.case.running import is_graph_function
 from loops.measure.ways.code import Names
 from loops.run.cores import usable_cores
 
+MOST_PARTS = 8  # each is a copy of the step in the graph
 CHECKED = 8  # batches whose shapes tell whether tf.function would trace anew
 
 
@@ -40,9 +41,14 @@ class Facts:
 
     @property
     def part_counts(self) -> tuple[int, ...]:
-        """Into how many parts a batch is cut: about one and two for each core, where the rows divide so."""
+        """Into how many parts a batch is cut: about one to three for each core, where the rows divide so.
+
+        Into none on a GPU, which runs a whole batch at once.
+        """
+        if tf.config.list_logical_devices("GPU"):
+            return ()
         rows, cores = batch_size(self.epoch[0]), usable_cores()
-        found = {_nearest_divisor(rows, most) for most in (cores, 2 * cores, 3 * cores)}
+        found = {_nearest_divisor(rows, min(most, MOST_PARTS)) for most in (cores, 2 * cores, 3 * cores)}
         return tuple(sorted(found - {1}))
 
 
