@@ -17,9 +17,9 @@ from loops.diagnose.trainings import Trainings, train_both
 from loops.measure import case_arms
 from loops.measure.arms import Arm
 from loops.measure.makes import Contestant, Makes, Planted, Samples, Say
-from loops.measure.measurement import AGAIN, FIT, PLANTED, PLANTED_SHARE, STEP, Measurement, Row
+from loops.measure.measurement import AGAIN, PLANTED, PLANTED_SHARE, STEP, Measurement, Row
 from loops.measure.ways.facts import Facts, facts_of
-from loops.measure.ways.trying import Search, Tried, Way, make_arm, multiple_of
+from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
 ROUNDS = 16  # blocks of each arm in a make: pairs of blocks differ by 12 to 24 % on a shared 2-core machine

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from loops.measure.ratios import Ratio, verdict
 from loops.measure.ways.trying import Tried, Way
 
-FIT, AGAIN, PLANTED = "fit()", "fit() again", "fit() again, slowed"
+AGAIN, PLANTED = "fit() again", "fit() again, slowed"
 STEP = "your step"
 PLANTED_SHARE = 0.05
 

@@ -7,10 +7,11 @@ import pytest
 from loops.cli import main
 from loops.errors import UserError
 from loops.measure import engine, makes
-from loops.measure.measurement import AGAIN, FIT, PLANTED, STEP, Measurement
+from loops.measure.measurement import AGAIN, PLANTED, STEP, Measurement
 from loops.measure.printing import as_text
 from loops.measure.ways import trying
 from loops.measure.ways.grade import REFUSED
+from loops.measure.ways.trying import FIT
 from tests.case.sources import GOOD, LINE, SCRIPT, write
 
 SLEEPING = GOOD.replace(

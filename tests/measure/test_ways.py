@@ -7,6 +7,7 @@ import pytest
 from loops.case.loading import Case
 from loops.diagnose.trainings import Trainings, train_both
 from loops.measure.ways import code
+from loops.measure.ways import facts as module
 from loops.measure.ways.code import Names
 from loops.measure.ways.facts import Facts, facts_of
 from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, WITHIN_ROUNDING, Grader
@@ -115,3 +116,11 @@ def test_pasted_code_takes_the_place_of_what_case_was_given(tmp_path: Path) -> N
     pasted = Case(path, "def one_step(x, y): return 7.0").train_step
     assert pasted
     assert pasted(1, 2) == 7.0
+
+
+def test_parts_divide_the_batch_and_follow_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, of_12_rows, _ = known(case_with(tmp_path))
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+    assert list(of_12_rows.part_counts) == [2, 4, 6]
+    monkeypatch.setattr(module, "usable_cores", lambda: 16)  # at most 8, of which 6 divides 12
+    assert list(of_12_rows.part_counts) == [6]
