@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.gpu_process import look_for_gpu, measure_gpu
+from bench.gpu_process import measure_gpu
 from bench.report.closing import closing_table
 from loops import data
 from loops import device as devices
@@ -42,8 +42,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--pairs",
         type=int,
-        default=20,
-        help="pairs of blocks behind a headline (20)",
+        default=96,
+        help="pairs of blocks behind a headline (96)",
+    )
+    group.addoption(
+        "--case",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="CASE.py",
+        help="measure this case in place of the CNN; may be repeated (see docs/diagnose.md)",
     )
     group.addoption(
         "--board", type=Path, default=Path("runs"), help="for TensorBoard: trainings and figures (runs)"
@@ -58,8 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start TensorFlow on the one device of this process, before a test module imports it."""
     if min(config.getoption("--epochs"), config.getoption("--pairs") - 1) < 1:
         raise pytest.UsageError("--epochs must be at least 1 and --pairs at least 2")
+    missing = [str(path) for path in config.getoption("--case") if not path.is_file()]
+    if missing:
+        raise pytest.UsageError(f"--case {missing[0]}: is not a file")
     if config.getoption("--device") == "all" and not (config.option.help or config.option.collectonly):
-        config.stash[PROBE] = look_for_gpu(ENVIRONMENT)  # while this process starts TensorFlow
+        config.stash[PROBE] = devices.look_for_gpu(ENVIRONMENT)  # while this process starts TensorFlow
     config.addinivalue_line("markers", "grid: only with --grid")
     config.stash[LOAD] = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     try:
@@ -76,18 +87,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A row for each device that `--device` names."""
+    """A row for each device that `--device` names, and for each arm of each case."""
+    if "case_row" in metafunc.fixturenames:
+        from bench.cases import rows_of  # imports TensorFlow, which pytest_configure starts
+
+        rows = rows_of(metafunc.config.getoption("--case"))
+        metafunc.parametrize("case_row", rows, ids=[row.name for row in rows])
     if "device" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--device")
         metafunc.parametrize("device", ["cpu", "gpu"] if chosen == "all" else [chosen], indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the grid's extra rows out unless asked for."""
-    if not config.getoption("--grid"):
-        extra = [item for item in items if item.get_closest_marker("grid")]
-        items[:] = [item for item in items if item not in extra]
-        config.hook.pytest_deselected(items=extra)
+    """Leave the grid's extra rows out unless asked for, and all rows of the CNN where a case is given."""
+    of_case = bool(config.getoption("--case"))
+    extra = [
+        item
+        for item in items
+        if ("case_row" in getattr(item, "fixturenames", ())) != of_case
+        or (item.get_closest_marker("grid") and not config.getoption("--grid"))
+    ]
+    items[:] = [item for item in items if item not in extra]
+    config.hook.pytest_deselected(items=extra)
 
 
 @pytest.fixture

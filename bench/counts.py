@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from bench.floor import FLOAT_BYTES
+from loops.measure.floor import FLOAT_BYTES
 from model import IMAGE_SHAPE
 
 # Adam reads weight, gradient and two slots, and writes weight and slots; backward writes the gradient

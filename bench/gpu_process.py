@@ -1,4 +1,4 @@
-"""The GPU's rows of `--device all`: one process looks for a GPU, and if there is one, another measures it."""
+"""The GPU's rows of `--device all`, measured by a process of its own."""
 
 import json
 import subprocess
@@ -7,12 +7,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-
-def look_for_gpu(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """A process, from which this one's setting hides no GPU, that ends with 0 if it finds one."""
-    ask = [sys.executable, "-c", "from loops import device; device.start('gpu')"]
-    return subprocess.Popen(ask, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def measure_gpu(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, dict[str, Any]]:

@@ -1,34 +1,58 @@
-"""Two arms in alternating blocks: drift of the machine hits both, and neither always comes first."""
+"""Two arms in alternating blocks, each made anew several times: drift and an arm's own constant both show."""
 
 from collections.abc import Callable
 
 from loops.measure.clock import timed
+from loops.measure.warm import Warm
 
 
 class Pairing:
-    """Interleaves timed blocks A with blocks of a reference B: A B, B A, A B and so on.
+    """Interleaves timed blocks A with blocks of a reference B: A B, B A, A B and so on, make after make.
 
     pytest-benchmark times A and calls `after_round` off its clock, which runs B once for each
-    pair, two at a time, so that each pair's order is the other way round than the last one's.
+    pair, two at a time, so that each pair's order is the other way round than the last one's. After the
+    last pair of a make, both arms are made anew: `arm` and `reference` give those of a make, by its number.
     """
 
     def __init__(
-        self, block: Callable[[], object], reference: Callable[[], object], pairs: int, steps: int
+        self,
+        arm: Callable[[int], Warm],
+        reference: Callable[[int], Warm],
+        *,
+        makes: int,
+        rounds: int,
     ) -> None:
-        self.reference_seconds: list[float] = []
-        self._block, self._reference = block, reference
-        self._pairs, self._steps = pairs, steps
-        self._calls = self._rounds = 0
+        self._arm, self._reference = arm, reference
+        self._makes, self._rounds = makes, rounds
+        self._calls = self._round = 0
+        self.reference_seconds: list[list[float]] = []
+        self._begin()
+
+    @property
+    def steps(self) -> int:
+        """Steps of a block of A, the same in every make."""
+        return self._own.steps
 
     def step(self) -> None:
         """Called once a step; the round's first call runs the whole block with its one sync."""
-        if self._calls % self._steps == 0 and self._calls < self._pairs * self._steps:
-            self._block()
+        if self._calls % self.steps == 0 and self._calls < self._makes * self._rounds * self.steps:
+            self._own.block()
         self._calls += 1
 
     def after_round(self) -> None:
-        """The reference blocks between this timed block and the next."""
-        self._rounds += 1
-        wanted = min(self._rounds + self._rounds % 2, self._pairs)
-        while len(self.reference_seconds) < wanted:
-            self.reference_seconds.append(timed(self._reference))
+        """The reference blocks between this timed block and the next, and the next make after the last."""
+        self._round += 1
+        wanted = min(self._round + self._round % 2, self._rounds)
+        seconds = self.reference_seconds[-1]
+        while len(seconds) < wanted:
+            seconds.append(timed(self._other.block) / self._other.steps)
+        if self._round == self._rounds and len(self.reference_seconds) < self._makes:
+            self._begin()
+
+    def _begin(self) -> None:
+        make = len(self.reference_seconds)
+        self._own, self._other = self._arm(make), self._reference(make)
+        # warm again: where a function was dropped, TensorFlow empties its cache of kernels
+        self._other.block()
+        self._round = 0
+        self.reference_seconds.append([])

@@ -44,7 +44,14 @@ def measure_step(
     fit = references.get(batch_size, lambda: make_arm(FIT, stream))
     own = pairs if (variant, batch_size) in HEADLINES else fewer(pairs)
     multiple = variant.steps_per_execution
-    measure(benchmark, make_arm(variant, stream), fit, pairs=own, batch_size=batch_size, multiple=multiple)
+    measure(
+        benchmark,
+        lambda: make_arm(variant, stream),
+        fit,
+        pairs=own,
+        batch_size=batch_size,
+        multiple=multiple,
+    )
 
 
 def measure_epoch(
@@ -72,8 +79,14 @@ def measure_epoch(
         steps_per_epoch=config.steps_per_epoch(len(fashion.train)),
     )
     fit = references.get(("with input", batch_size), lambda: make_arm(FIT, stream))
-    arm, multiple = make_arm(variant, stream), variant.steps_per_execution
-    measure(benchmark, arm, fit, pairs=fewer(pairs), batch_size=batch_size, multiple=multiple)
+    measure(
+        benchmark,
+        lambda: make_arm(variant, stream),
+        fit,
+        pairs=fewer(pairs),
+        batch_size=batch_size,
+        multiple=variant.steps_per_execution,
+    )
 
 
 def fixed_batch(fashion: FashionMnist, batch_size: int) -> tf.data.Dataset:

@@ -24,6 +24,6 @@ def test_part(
     config = TrainConfig(epochs=10**6)
     stream = training_stream(fashion.train, config)
     start_row(benchmark, device, "parts", kind="part", arm=part)
-    arm = make_parts(new_model(0), stream)[part]()
     whole = references.get("tape with input", lambda: make_arm(TAPE, stream))
-    measure(benchmark, arm, whole, pairs=fewer(pairs), batch_size=config.batch_size)
+    make = make_parts(new_model(0), stream)[part]
+    measure(benchmark, make, whole, pairs=fewer(pairs), batch_size=config.batch_size)

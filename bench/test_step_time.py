@@ -53,4 +53,4 @@ def test_inference(
     forward = tf.function(lambda: model(images, training=False))
     start_row(benchmark, device, "inference", kind="inference", arm="tf.function")
     predict = references.get("predict", lambda: FunctionArm(lambda: model.predict_on_batch(images)))
-    measure(benchmark, FunctionArm(forward), predict, pairs=fewer(pairs), batch_size=BATCH_SIZE)
+    measure(benchmark, lambda: FunctionArm(forward), predict, pairs=fewer(pairs), batch_size=BATCH_SIZE)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.memory import PeakMemory
 from bench.rows import start_row
 from bench.trainings import SEEDS_MEAN, SEEDS_STD, Trainings, deterministic_verdict
 from loops.device import Device
+from loops.measure.memory import PeakMemory
 from loops.parity.differences import training_state
 from loops.parity.verdict import judge
 from loops.run.experiment import LOOPS

@@ -1,6 +1,5 @@
 """Measured rows for TensorBoard: the loops' as rows of HParams, all as text, the plots as images."""
 
-import re
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,13 +11,12 @@ from bench.report.closing import all_tables
 from bench.report.plots import write_plots
 from bench.report.rows import Row
 from loops.tensorboard.events import tensorboard_is_there, writing
-from loops.tensorboard.pages import BENCH_KIND, BENCH_RATIO, PACE, write_hparams_columns
+from loops.tensorboard.pages import BENCH_KIND, BENCH_RATIO, PACE
+from loops.tensorboard.rows import STAMP, write_row
 
 HPARAMS = {BENCH_KIND: "kind", "loop": "arm", "device": "device", "batch_size": "batch_size"}
 KINDS = ("step", "epoch", "rung")  # what gets a row of HParams: each is a run in TensorBoard's list
-# TensorBoard's table of runs is sorted by the number that a name begins with; names without one come first.
-# These 14 digits are a larger number than the 8 of a training's date: the bench comes after all trainings.
-NAME = "%Y%m%d%H%M%S-bench"
+NAME = f"{STAMP}-bench"
 METRICS = {PACE: "ms_per_step", BENCH_RATIO: "ratio"}
 
 
@@ -43,12 +41,5 @@ def _write_pages(rows: Sequence[Row], board: Path) -> None:
 
 
 def _write_row(row: Row, board: Path) -> None:
-    from tensorboard.plugins.hparams import api  # noqa: PLC0415 (needs TensorBoard)
-
     settings = {name: row[key] for name, key in HPARAMS.items()}
-    name = re.sub(r"[^\w=.-]+", "-", "-".join(map(str, settings.values())))
-    with tf.summary.create_file_writer(str(board / name)).as_default(step=0):
-        write_hparams_columns()
-        api.hparams(settings, trial_id=name)
-        for tag, key in METRICS.items():
-            tf.summary.scalar(tag, row[key])
+    write_row(board, settings, {tag: row[key] for tag, key in METRICS.items()})

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from bench.report.cases import case_table
 from bench.report.costs import keeping_table, memory_table, part_table, scale_table
 from bench.report.devices import deterministic_table, device_table, drift_table
 from bench.report.floor import floor_table
@@ -13,6 +14,7 @@ from bench.report.table import Table
 from bench.report.trainings import claim_table, training_table
 
 TABLES = (
+    case_table,
     training_table,
     claim_table,
     step_table,
@@ -42,7 +44,7 @@ def closing_table(rows: Sequence[Row], *, load_at_start: float) -> str:
     """All that a run of the bench found, and each reason to doubt it."""
     noise = noise_lines(rows, load_at_start=load_at_start, cores=os.cpu_count() or 1)
     parts = [table.as_text() for table in all_tables(rows)] + noise
-    if of_kind(rows, "step"):
+    if of_kind(rows, "step") or of_kind(rows, "case"):
         parts.append(
             "ms/step of two rows were taken minutes apart: compare loops by the ratio, which is paired."
         )

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from bench.floor import floor_seconds
 from bench.report.columns import arm, batch_size
 from bench.report.rows import Row, of_kind, place, where
 from bench.report.table import Columns, Table, table_of
+from loops.measure.floor import floor_seconds
 
 
 def floor_table(rows: Sequence[Row]) -> Table:

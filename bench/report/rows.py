@@ -36,6 +36,6 @@ def ratio_of(row: Row) -> Ratio:
 def control_of(rows: Sequence[Row], row: Row) -> Ratio | None:
     """The A/A control of the row's device: of its kind and at its batch size if there is one, else any."""
     controls = [other for other in rows if other.get("control") and place(other) == place(row)]
-    like = ("kind", "batch_size")
-    controls.sort(key=lambda other: [other[key] != row[key] for key in like])
+    like = ("kind", "case", "with_input", "batch_size")
+    controls.sort(key=lambda other: [other.get(key) != row.get(key) for key in like])
     return ratio_of(controls[0]) if controls else None

@@ -79,8 +79,8 @@ class Observer:
 
     def __enter__(self) -> Self:
         self._undo = contextlib.ExitStack()
-        self._undo.enter_context(_replaced(OPTIMIZER, "apply", self._applying))
-        self._undo.enter_context(_replaced(tf.GradientTape, "gradient", self._differentiating))
+        self._undo.enter_context(replaced(OPTIMIZER, "apply", self._applying))
+        self._undo.enter_context(replaced(tf.GradientTape, "gradient", self._differentiating))
         for index, layer in enumerate(self.model._flatten_layers()):  # nested ones have no public list
             if index == 0 or _is_otherwise_in_training(layer):
                 self._undo.enter_context(_wrapped(layer, "call", functools.partial(self._calling, index)))
@@ -186,7 +186,7 @@ def _is_otherwise_in_training(layer: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
+def replaced(owner: Any, name: str, by: Callable[..., Any]) -> Iterator[None]:
     """A method of a class replaced by `by(method, self, …)`."""
     own = vars(owner)[name]
 

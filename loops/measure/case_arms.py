@@ -94,6 +94,17 @@ def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) 
     return CaseArm(case, "train_step", block, lambda: None)
 
 
+def input_arm(case: Case) -> Arm:
+    """What batches() yields, pass after pass, with nothing trained."""
+    data = _endless(case)
+
+    def block(steps: int) -> None:
+        for _ in range(steps):
+            next(data)
+
+    return CaseArm(case, "batches", block, lambda: None)
+
+
 def many_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) -> Arm:
     """The pasted function that trains several steps in one call; a block is one call.
 

@@ -1,7 +1,9 @@
 """Times a case's own step, and the fastest way found to run it, against fit()."""
 
+import contextlib
 import functools
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,37 +18,51 @@ from loops.diagnose.step import keras_own
 from loops.diagnose.trainings import Trainings, train_both
 from loops.measure import case_arms
 from loops.measure.arms import Arm
+from loops.measure.bound import Bounds
+from loops.measure.counting import work_of
+from loops.measure.floor import Processor
 from loops.measure.makes import Contestant, Makes, Planted, Samples, Say
 from loops.measure.measurement import AGAIN, PLANTED, PLANTED_SHARE, STEP, Measurement, Row
+from loops.measure.parts import Parts, parts_of
+from loops.measure.peak import FIT as FIT_ITSELF
+from loops.measure.peak import PeakProcess
+from loops.measure.rates import measured_processor
 from loops.measure.ways.facts import Facts, facts_of
 from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
-ROUNDS = 16  # blocks of each arm in a make: pairs of blocks differ by 12 to 24 % on a shared 2-core machine
+ROUNDS = 24  # blocks of each arm in a make: their medians then differ by 2 to 3 % from make to make
 STEPS_COMPARED = 10
 LOOKED_AT = 8  # batches that the specs of the input are read from
 CPU = Device("cpu", "")
 
 
 def measure(
-    path: Path, say: Say = lambda line: None, *, ways: bool = True, device: Device = CPU
+    path: Path,
+    say: Say = lambda line: None,
+    *,
+    ways: bool = True,
+    device: Device = CPU,
+    assumed: Sequence[Processor] | None = None,
 ) -> Measurement:
     """Time fit() and the case's own step on its own batches, and say whether the two compute the same.
 
-    With `ways`, ways to run it faster are graded and timed, and the best is timed beside the others.
+    With `ways`, ways to run it faster are graded and timed, and the best is timed beside the others. With
+    `assumed`, which may be empty, the step's work is counted, and held against this processor's own rates
+    and those that are assumed.
 
     Raises:
         CaseError: the case cannot be run.
     """
     before = KerasState.now()
     try:
-        return _measure(path, say, ways=ways, device=device)
+        return _measure(path, say, ways=ways, device=device, assumed=assumed)
     finally:
         before.restore()  # a case may have set a dtype policy
 
 
 @dataclass(frozen=True)
-class _Verdict:
+class Verdict:
     """What diagnose says, and the trainings behind it; None where the case could not be trained so."""
 
     words: str
@@ -54,10 +70,15 @@ class _Verdict:
     trainings: Trainings | None
 
 
-def _measure(path: Path, say: Say, *, ways: bool, device: Device) -> Measurement:
+def _measure(
+    path: Path, say: Say, *, ways: bool, device: Device, assumed: Sequence[Processor] | None
+) -> Measurement:
     say("does your step compute what fit() does?")
-    verdict = _judged(path)
-    say(verdict.words)
+    with contextlib.ExitStack() as stack:  # their memory, while nothing is timed
+        beside = {name: _peak_of(path, arm, device, stack) for name, arm in ((FIT, FIT_ITSELF), (STEP, None))}
+        verdict = judged(path)
+        say(verdict.words)
+        peaks = {name: process.result().bytes for name, process in beside.items()}
     case = Case(path)
     epoch = case.epoch(LOOKED_AT)
     multiple = case_arms.steps_per_execution(case)
@@ -65,12 +86,18 @@ def _measure(path: Path, say: Say, *, ways: bool, device: Device) -> Measurement
     best: Way | None = None
     tried: list[Tried] = []
     if ways and verdict.trainings:
-        search = Search(verdict.trainings, facts, functools.partial(_fit, facts), say)
+        search = Search(verdict.trainings, facts, functools.partial(fit_of, facts), say)
         best, tried = search.best(), search.tried
+    if best:
+        say(f"memory of {best.name}")
+        with contextlib.ExitStack() as stack:
+            peaks[best.name] = _peak_of(path, best, device, stack).result().bytes
     rows = []
     for with_input in (False, True):
         samples = _timed(facts, best, with_input=with_input, say=say)
-        rows += _rows(samples, batch_size(epoch[0]), best, with_input=with_input)
+        rows += _rows(samples, batch_size(epoch[0]), best, peaks, with_input=with_input)
+    say("where does your step go?")
+    parts = _parts(facts)
     return Measurement(
         path.name,
         batch_size(epoch[0]),
@@ -82,20 +109,37 @@ def _measure(path: Path, say: Say, *, ways: bool, device: Device) -> Measurement
         best,
         device=device.kind,
         device_name=device.name,
+        parts=parts,
+        bounds=None if assumed is None else _bounds(facts, device, assumed),
     )
 
 
-def _judged(path: Path) -> _Verdict:
+def _peak_of(path: Path, way: Way | str | None, device: Device, stack: contextlib.ExitStack) -> PeakProcess:
+    process = PeakProcess(path, way, device.kind)
+    stack.callback(process.close)
+    return process
+
+
+def _parts(facts: Facts) -> Parts:
+    return parts_of(lambda: Case(facts.path), list(facts.epoch), facts.start)
+
+
+def _bounds(facts: Facts, device: Device, assumed: Sequence[Processor]) -> Bounds:
+    work = work_of(Case(facts.path), facts.epoch, facts.start)
+    return Bounds(work, measured_processor(device.name or device.kind), tuple(assumed))
+
+
+def judged(path: Path) -> Verdict:
     """The verdict on the case; where there is none, the reason: such a step is still timed."""
     try:
         trainings = train_both(path, STEPS_COMPARED, lambda line: None)
         found = judge(trainings)
-        return _Verdict(found.verdict, found.identical, trainings)
+        return Verdict(found.verdict, found.identical, trainings)
     except CaseError as error:
-        return _Verdict(f"no verdict: {error}", identical=False, trainings=None)
+        return Verdict(f"no verdict: {error}", identical=False, trainings=None)
 
 
-def _fit(facts: Facts, *, with_input: bool = False) -> Arm:
+def fit_of(facts: Facts, *, with_input: bool = False) -> Arm:
     """fit() of the case; Keras's own step where the model's is what is examined."""
     step = None if facts.has_step else keras_own
     return case_arms.fit_arm(
@@ -105,7 +149,7 @@ def _fit(facts: Facts, *, with_input: bool = False) -> Arm:
 
 def _timed(facts: Facts, best: Way | None, *, with_input: bool, say: Say) -> Mapping[str, Samples]:
     """Time fit() twice, the step and the best way, each made anew several times."""
-    fit = functools.partial(_fit, facts, with_input=with_input)
+    fit = functools.partial(fit_of, facts, with_input=with_input)
     arms = {name: Contestant(fit, facts.multiple) for name in (FIT, AGAIN)}
     for name, way in {STEP: None, **({best.name: best} if best else {})}.items():
         own = functools.partial(make_arm, facts, way, with_input=with_input)
@@ -118,7 +162,14 @@ def _timed(facts: Facts, best: Way | None, *, with_input: bool, say: Say) -> Map
     return makes.samples
 
 
-def _rows(samples: Mapping[str, Samples], size: int, best: Way | None, *, with_input: bool) -> list[Row]:
+def _rows(
+    samples: Mapping[str, Samples],
+    size: int,
+    best: Way | None,
+    peaks: Mapping[str, int | None],
+    *,
+    with_input: bool,
+) -> list[Row]:
     found = []
     order = [FIT, AGAIN, PLANTED, STEP, *([best.name] if best else [])]
     for name in (each for each in order if each in samples):
@@ -132,6 +183,8 @@ def _rows(samples: Mapping[str, Samples], size: int, best: Way | None, *, with_i
                 own.first_call,
                 None if name == FIT else own.ratio(samples[FIT]),
                 own.ratio(samples[STEP]) if best and name == best.name else None,
+                [1000 * statistics.median(make) for make in own.makes],
+                peaks.get(name) if with_input else None,
             )
         )
     return found

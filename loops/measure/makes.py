@@ -67,11 +67,16 @@ class Samples:
 
 
 class Makes:
-    """The arms of one table, timed make by make. `refused` says why an optional arm is missing."""
+    """The arms of one table, timed make by make. `refused` says why an optional arm is missing.
 
-    def __init__(self, contestants: Mapping[str, Contestant], planted: Planted | None = None) -> None:
+    `seed` decides in which orders arms are made and blocks are timed.
+    """
+
+    def __init__(
+        self, contestants: Mapping[str, Contestant], planted: Planted | None = None, seed: int = 0
+    ) -> None:
         self._contestants = dict(contestants)
-        self._planted = planted
+        self._planted, self._seed = planted, seed
         self._done = 0
         self.samples: dict[str, Samples] = {}
         self.refused: dict[str, str] = {}
@@ -89,7 +94,7 @@ class Makes:
     def _all_warm(self, stack: contextlib.ExitStack) -> dict[str, Warm]:
         warm: dict[str, Warm] = {}
         # which arm is made first decides where its memory lies
-        for name in _shuffled(self._contestants, self._done):
+        for name in _shuffled(self._contestants, f"{self._seed} {self._done}"):
             contestant = self._contestants[name]
             try:
                 arm = contestant.make()
@@ -109,7 +114,8 @@ class Makes:
         gc.collect()  # else the garbage of one arm's making is collected on another's clock
         times: dict[str, list[float]] = {name: [] for name in warm}
         for number in range(rounds):
-            for name in _shuffled(warm, 1000 * self._done + number):  # no arm always follows another
+            # no arm always follows another
+            for name in _shuffled(warm, f"{self._seed} {self._done} {number}"):
                 times[name].append(timed(warm[name].block) / warm[name].steps)
         for name, each in warm.items():
             own = self.samples.setdefault(name, Samples())
@@ -117,7 +123,7 @@ class Makes:
             own.makes.append(times[name])
 
 
-def _shuffled(names: Collection[str], seed: int) -> list[str]:
+def _shuffled(names: Collection[str], seed: str) -> list[str]:
     return random.Random(seed).sample(list(names), len(names))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loops.measure.bound import Bounds
+from loops.measure.parts import Parts
 from loops.measure.ratios import Ratio, verdict
 from loops.measure.ways.trying import Tried, Way
 
@@ -16,7 +18,9 @@ class Row:
     """One arm: milliseconds a step, rows of a batch a second, seconds of the first call, ratio to fit().
 
     `ratio` is None for fit() itself, `to_step` the ratio to the case's own step where the arm is a way to
-    run it faster. `with_input` says whether batches() was part of the step.
+    run it faster. `with_input` says whether batches() was part of the step. `makes_ms` are the medians of
+    the makes, in milliseconds a step. `peak_bytes` is what training took above TensorFlow's own, None where
+    it was not measured.
     """
 
     arm: str
@@ -26,13 +30,16 @@ class Row:
     first_call_seconds: float
     ratio: Ratio | None
     to_step: Ratio | None = None
+    makes_ms: Sequence[float] = ()
+    peak_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
     """The rows of a case, the ways that were tried, and whether the step computes what fit() does.
 
-    `best` is the fastest way that computes the same, None where none is worth while.
+    `best` is the fastest way that computes the same, None where none is worth while. `parts` says where the
+    step's time goes, `bounds` what can be known of other processors where that was asked for.
     """
 
     case: str
@@ -45,6 +52,8 @@ class Measurement:
     best: Way | None = None
     device: str = "cpu"
     device_name: str = ""
+    parts: Parts | None = None
+    bounds: Bounds | None = None
 
     def row(self, arm: str, *, with_input: bool = False) -> Row | None:
         """The row of an arm, None where it was not measured."""

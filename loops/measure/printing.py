@@ -1,14 +1,26 @@
 """A measurement as tables that end with its sentence and the recommended code, and as JSON."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from loops.files import write_json
-from loops.measure.measurement import Measurement, Row
+from loops.measure.measurement import STEP, Measurement, Row
 from loops.measure.ways.trying import Tried
 
-HEADS = ("what", "input", "ms/step", "examples/s", "ratio to fit() [95 %]", "verdict", "first call s")
+HEADS = (
+    "what",
+    "input",
+    "ms/step",
+    "examples/s",
+    "ratio to fit() [95 %]",
+    "verdict",
+    "first call s",
+    "memory MiB",
+)
+MIB = 2**20
+WIDTH = 110  # of sentences
 WAYS = ("way tried", "computes", "ratio to fit()", "why")
 
 
@@ -17,7 +29,14 @@ def as_text(measured: Measurement) -> str:
     blocks = []
     if measured.tried:
         blocks += [*_table(WAYS, [_way(tried) for tried in measured.tried]), ""]
-    blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), "", measured.sentence()]
+    blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), ""]
+    if measured.parts:
+        blocks += [measured.parts.sentence(), ""]
+    own = measured.row(STEP)
+    if measured.bounds and own:
+        lines = measured.bounds.lines(own.ms_per_step)
+        blocks += [*(wrapped for line in lines for wrapped in textwrap.wrap(line, WIDTH)), ""]
+    blocks.append(measured.sentence())
     row = measured.best_row
     if measured.best and row and row.to_step and row.to_step.high < 1:
         where = "" if measured.best.kind == "fit" else " below your step"
@@ -49,6 +68,7 @@ def _cells(measured: Measurement, row: Row) -> tuple[str, ...]:
         str(row.ratio or ""),
         measured.word(row),
         f"{row.first_call_seconds:.2f}",
+        "" if row.peak_bytes is None else f"{row.peak_bytes / MIB:,.0f}",
     )
 
 

@@ -1,6 +1,7 @@
 """The floor of a step: numbers worked out by hand."""
 
-from bench import counts, floor
+from bench import counts
+from loops.measure import floor
 from model import FashionCNN
 
 

@@ -6,22 +6,46 @@ from typing import Any, ClassVar
 import pytest
 
 import bench
-from bench.harness import References, measure, measure_alone
+from bench.harness import References, measure, measure_alone, plan
 from bench.pairing import Pairing
-from loops.measure.warm import steps_for, warm_up
+from loops.measure.warm import Warm, steps_for, warm_up
 
 
-@pytest.mark.parametrize("pairs", [4, 5])
+class Letter:
+    """An arm that notes its letter and the number of its make."""
+
+    def __init__(self, order: list[str], letter: str, make: int) -> None:
+        self._order, self._told = order, f"{letter}{make}"
+
+    def run(self, steps: int) -> None:
+        self._order.append(self._told)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("rounds", [4, 5])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_blocks_alternate_their_order_and_pair_up(pairs: int, steps: int) -> None:
+def test_blocks_alternate_their_order_and_pair_up_within_each_make(rounds: int, steps: int) -> None:
     order: list[str] = []
-    pairing = Pairing(lambda: order.append("A"), lambda: order.append("B"), pairs, steps)
-    for _ in range(pairs + 1):  # pytest-benchmark calls once more than it times; that must be free
+    own, other = (lambda make, a=a: Warm(Letter(order, a, make), 0.0, steps) for a in "AB")
+    pairing = Pairing(own, other, makes=2, rounds=rounds)
+    for _ in range(2 * rounds + 1):  # pytest-benchmark calls once more than it times; that must be free
         for _ in range(steps):
             pairing.step()
         pairing.after_round()
-    assert "".join(order) == "ABBAABBAAB"[: 2 * pairs]
-    assert len(pairing.reference_seconds) == pairs
+    expected = []
+    for make in "01":
+        warmed_again = [f"B{make}"]
+        expected += warmed_again + [f"{each}{make}" for each in "ABBAABBAAB"[: 2 * rounds]]
+    assert order == expected
+    assert [len(seconds) for seconds in pairing.reference_seconds] == [rounds, rounds]
+
+
+def test_plan_makes_arms_anew_more_often_before_it_takes_more_pairs_of_each() -> None:
+    assert plan(4) == (3, 1)
+    assert plan(24) == (4, 6)
+    assert plan(144) == (6, 24)
 
 
 class CountingArm:
@@ -38,7 +62,7 @@ class CountingArm:
         self.closed = True
 
 
-def test_reference_is_made_once_for_all_its_rows() -> None:
+def test_reference_is_made_once_a_make_for_all_its_rows() -> None:
     references = References()
     made: list[CountingArm] = []
 
@@ -46,11 +70,12 @@ def test_reference_is_made_once_for_all_its_rows() -> None:
         made.append(CountingArm())
         return made[-1]
 
-    first = references.get("fit", make)
-    assert references.get("fit", make) is first
-    assert references.get("tape", make) is not first
+    fit = references.get("fit", make)
+    assert references.get("fit", make)(0) is fit(0)
+    assert references.get("tape", make)(0) is not fit(0)
+    assert fit(1) is not fit(0)
     references.close()
-    assert [arm.closed for arm in made] == [True, True]
+    assert [arm.closed for arm in made] == [True, True, True]
 
 
 def test_blocks_of_steps_in_one_call_are_whole_calls() -> None:
@@ -75,7 +100,7 @@ def test_arm_is_closed_where_its_timing_fails() -> None:
     with pytest.raises(RuntimeError):
         measure_alone(Refusing(), alone, blocks=2)
     with pytest.raises(RuntimeError):
-        measure(Refusing(), paired, warm_up(CountingArm()), pairs=2)
+        measure(Refusing(), lambda: paired, lambda _: warm_up(CountingArm()), pairs=2)
     assert alone.closed
     assert paired.closed
 

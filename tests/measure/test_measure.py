@@ -6,8 +6,9 @@ import pytest
 
 from loops.cli import main
 from loops.errors import UserError
-from loops.measure import engine, makes
+from loops.measure import engine, makes, parts
 from loops.measure.measurement import AGAIN, PLANTED, STEP, Measurement
+from loops.measure.peak import Peak
 from loops.measure.printing import as_text
 from loops.measure.ways import trying
 from loops.measure.ways.grade import REFUSED
@@ -28,6 +29,19 @@ def train_step(model, optimizer, x, y):
 )
 
 
+class NoProcess:
+    """In place of a process that measures memory, which starts TensorFlow."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def result(self) -> Peak:
+        return Peak(1 << 20)
+
+    def close(self) -> None:
+        pass
+
+
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MAKES", 3)
@@ -35,6 +49,8 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "ROUNDS", 2)
     monkeypatch.setattr(makes, "BLOCK_SECONDS", 0.01)
     monkeypatch.setattr(trying, "ROUNDS", 2)
+    monkeypatch.setattr(parts, "ROUNDS", 2)
+    monkeypatch.setattr(engine, "PeakProcess", NoProcess)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.memory import allocated_bytes
+from loops.measure.memory import allocated_bytes
 
 BYTES = 2**24
 

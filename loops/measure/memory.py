@@ -29,7 +29,7 @@ class PeakMemory:
         """`peak_host_bytes` of this process and `peak_device_bytes` since the reset."""
         gpu = self._device.kind == "gpu"
         return {
-            "peak_host_bytes": _peak_resident_bytes() if self._resettable else None,
+            "peak_host_bytes": resident_bytes("VmHWM") if self._resettable else None,
             "peak_device_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"] if gpu else None,
         }
 
@@ -60,9 +60,10 @@ def allocated_bytes() -> int | None:
     return int(info.uordblks + info.hblkhd)
 
 
-def _peak_resident_bytes() -> int | None:
+def resident_bytes(field: str = "VmRSS") -> int | None:
+    """The process's resident set size, or with VmHWM its peak, as Linux counts it (proc(5), status)."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{field}:"):
                 return int(line.split()[1]) * KIB
     return None
