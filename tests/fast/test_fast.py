@@ -15,7 +15,7 @@ from loops.batches import permutation
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.fast import loop as fast
-from loops.fast.compiled import layout, runner, step
+from loops.fast.compiled import layout, primitives, runner, step
 from loops.fast.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.history import History
 from loops.metrics import RunningMetrics
@@ -223,3 +223,35 @@ def test_fast_is_an_option_of_tape_alone(capsys: pytest.CaptureFixture[str], tmp
     assert cli.parse(["tape", "--fast"]).fast
     with pytest.raises(SystemExit):
         cli.parse(["fit", "--fast"])
+
+
+def test_denormals_are_0_within_a_compiled_step_and_not_after_it(small: FashionMnist) -> None:
+    """As in TensorFlow's threads; they cost hundreds of cycles each, and decayed slots are full of them."""
+    smallest = np.finfo(np.float32).tiny
+    model, optimizer = new_model(0), tf.keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    for momentum in optimizer._momentums:
+        momentum.assign(np.full(momentum.shape, smallest / 4))
+    config = TrainConfig(batch_size=60)
+    steps, _ = fast.make_steps(model, optimizer, RunningMetrics(), small.train, config, COMPILED)
+    steps(permutation(len(small.train), 0, 0), tf.constant(0), tf.constant(1))
+    left = np.concatenate([momentum.numpy().ravel() for momentum in optimizer._momentums])
+    assert np.count_nonzero(left) > 1000
+    assert not np.count_nonzero((left != 0) & (np.abs(left) < smallest))
+    assert np.float32(smallest) * np.float32(0.5) != 0  # this thread is as it was
+
+
+def test_control_word_is_set_and_restored() -> None:
+    smallest = np.full(1, np.finfo(np.float32).tiny, np.float32)
+
+    @primitives.kernel
+    def halves(values: Array) -> tuple[float, float]:
+        before = primitives.flush_denormals()
+        within = values[0] * np.float32(0.5)
+        primitives.set_control(before)
+        return within, values[0] * np.float32(0.5) * np.float32(1.5)
+
+    within, after = halves(smallest)
+    assert after != 0
+    if primitives.HAS_CONTROL:
+        assert within == 0

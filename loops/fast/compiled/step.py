@@ -26,7 +26,16 @@ from loops.fast.compiled.layout import (
     TAPS,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import COLUMNS, OPTIONS, ROWS, kernel, meet, take_number
+from loops.fast.compiled.primitives import (
+    COLUMNS,
+    OPTIONS,
+    ROWS,
+    flush_denormals,
+    kernel,
+    meet,
+    set_control,
+    take_number,
+)
 
 TICKETS, ARRIVALS, ABORTED, COUNTERS = 0, 8, 16, 24  # a cache line of int64 each
 
@@ -141,6 +150,46 @@ def _update_block(
     _lay_out_block(parameters, window)
 
 
+@kernel
+def _train(
+    threads: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any
+) -> None:
+    """Train as many steps as there are rates, `images` a batch, as one of `threads` threads."""
+    part, parts = len(own.images), len(shared.gradients)
+    tickets = arrivals = threads
+    if take_number(shared.counters, TICKETS) == 0:
+        _lay_out(parameters)
+    if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+        return
+    for step in range(len(adam.rates)):
+        indices = examples.order[step * images : (step + 1) * images]
+        while True:
+            number = take_number(shared.counters, TICKETS) - tickets
+            if number >= parts:
+                break
+            start, stop = number * part, min((number + 1) * part, images)
+            loss, hits = _train_part(
+                indices[start:stop], number, start, images, examples, parameters, shared, own
+            )
+            shared.losses[step, number], shared.hits[step, number] = loss, hits
+        tickets += parts + threads
+        arrivals += threads
+        if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+            return
+        while True:
+            number = take_number(shared.counters, TICKETS) - tickets
+            if number > WINDOWS:
+                break
+            if number == 0:
+                _update_small(parameters, shared, own, adam, adam.rates[step])
+            else:
+                _update_block(number - 1, images, parameters, shared, own, adam, adam.rates[step])
+        tickets += WINDOWS + 1 + threads
+        arrivals += threads
+        if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
+            return
+
+
 @functools.cache
 def compiled() -> Callable[..., int]:
     """The function `run`, compiled at its first call and kept where Numba keeps such things.
@@ -155,39 +204,9 @@ def compiled() -> Callable[..., int]:
         threads: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any
     ) -> int:
         """Train as many steps as there are rates, `images` a batch, as one of `threads` threads."""
-        part, parts = len(own.images), len(shared.gradients)
-        tickets = arrivals = threads
-        if take_number(shared.counters, TICKETS) == 0:
-            _lay_out(parameters)
-        if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
-            return sources
-        for step in range(len(adam.rates)):
-            indices = examples.order[step * images : (step + 1) * images]
-            while True:
-                number = take_number(shared.counters, TICKETS) - tickets
-                if number >= parts:
-                    break
-                start, stop = number * part, min((number + 1) * part, images)
-                loss, hits = _train_part(
-                    indices[start:stop], number, start, images, examples, parameters, shared, own
-                )
-                shared.losses[step, number], shared.hits[step, number] = loss, hits
-            tickets += parts + threads
-            arrivals += threads
-            if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
-                return sources
-            while True:
-                number = take_number(shared.counters, TICKETS) - tickets
-                if number > WINDOWS:
-                    break
-                if number == 0:
-                    _update_small(parameters, shared, own, adam, adam.rates[step])
-                else:
-                    _update_block(number - 1, images, parameters, shared, own, adam, adam.rates[step])
-            tickets += WINDOWS + 1 + threads
-            arrivals += threads
-            if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
-                return sources
+        before = flush_denormals()
+        _train(threads, images, examples, parameters, shared, own, adam)
+        set_control(before)
         return sources
 
     try:
