@@ -9,14 +9,12 @@ import argparse
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from loops.measure.ratios import Ratio
-
-ROWS_AT_ONCE = 4  # pairs of equal arms in one table; they share nothing but the time in which they are timed
+ARMS = 7  # equal arms of one table: 21 pairs, of which 3 share no arm
 SLOWED = "slowed"
 
 
@@ -25,13 +23,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.controls")
     parser.add_argument("file", type=Path, metavar="FILE.jsonl")
     parser.add_argument("--tables", type=int, default=12, help="12 are one of each loop and batch size")
+    parser.add_argument("--summary", action="store_true", help="measure nothing, count what the file holds")
     options = parser.parse_args()
+    if options.summary:
+        print("\n".join(summary(_read(options.file))))
+        return 0
 
     from loops import data, device
 
     device.start("cpu")
     fashion = data.load(data.find_folder(None))
-    first = _tables_in(options.file)
+    first = 1 + max((row["table"] for row in _read(options.file)), default=-1)
     for number in range(first, first + options.tables):
         print(f"table {number + 1}", flush=True)
         with options.file.open("a", encoding="utf-8") as file:
@@ -49,28 +51,42 @@ def table(number: int, fashion: Any) -> Iterator[dict[str, Any]]:
     from loops.measure.makes import Contestant, Makes, Planted
     from loops.measure.measurement import PLANTED_SHARE
 
-    kinds = list(itertools.product((FIT, TAPE), BATCH_SIZES))
-    variant, batch_size = kinds[number % len(kinds)]
+    kinds = list(itertools.product(BATCH_SIZES, (FIT, TAPE)))
+    batch_size, variant = kinds[number % len(kinds)]
     stream = fixed_batch(fashion, batch_size)
-    names = [str(each) for each in range(2 * ROWS_AT_ONCE)]
+    names = [str(each) for each in range(ARMS)]
     arms = {name: Contestant(lambda: make_arm(variant, stream)) for name in names}
-    makes = Makes(arms, Planted(SLOWED, names[1], PLANTED_SHARE), seed=number)
+    makes = Makes(arms, Planted(SLOWED, names[0], PLANTED_SHARE), seed=number)
     for _ in range(MAKES):
         makes.time(ROUNDS)
     kind = {"table": number, "arm": variant.name, "batch_size": batch_size, "makes": MAKES, "rounds": ROUNDS}
-    for one, two in zip(names[::2], names[1::2], strict=True):
-        yield kind | _row(makes.samples[two].ratio(makes.samples[one]), planted=False)
-    yield kind | _row(makes.samples[SLOWED].ratio(makes.samples[names[0]]), planted=True)
+    for one, two in itertools.combinations(names, 2):
+        ratio = makes.samples[two].ratio(makes.samples[one])
+        yield kind | {"arms": [int(one), int(two)], "planted": False, **asdict(ratio)}
+    for other in names[1:]:
+        ratio = makes.samples[SLOWED].ratio(makes.samples[other])
+        yield kind | {"arms": [0, int(other)], "planted": True, **asdict(ratio)}
 
 
-def _row(ratio: Ratio, *, planted: bool) -> dict[str, Any]:
-    return {"planted": planted, **asdict(ratio)}
+def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many intervals of equal arms exclude 1, and how many show the planted slowdown."""
+    apart = [row for row in rows if row["arms"][0] % 2 == 0 and row["arms"][1] == row["arms"][0] + 1]
+    sets = {
+        "rows that share no arm": [row for row in apart if not row["planted"]],
+        "all pairs of arms": [row for row in rows if not row["planted"]],
+    }
+    told = [
+        f"{name}: {sum(not row['low'] <= 1 <= row['high'] for row in own)} of {len(own)} intervals exclude 1"
+        for name, own in sets.items()
+    ]
+    planted = [row for row in rows if row["planted"]]
+    seen = sum(row["low"] > 1 for row in planted)
+    return [*told, f"planted 5 %: detected in {seen} of {len(planted)}"]
 
 
-def _tables_in(file: Path) -> int:
-    """The number of the next table."""
+def _read(file: Path) -> list[dict[str, Any]]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return 1 + max((int(json.loads(line)["table"]) for line in lines), default=-1)
+    return [json.loads(line) for line in lines]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ def fewer(pairs: int) -> int:
     return min(pairs, max(FEWEST_PAIRS, pairs // 4))
 
 
+def fewest(pairs: int) -> int:
+    """The pairs of a row whose ratio is only to be read roughly, such as a share."""
+    return fewer(pairs) // 2
+
+
 def plan(pairs: int) -> tuple[int, int]:
     """How many makes, and how many pairs of each: about `pairs` in all."""
     makes = min(MOST_MAKES, max(FEWEST_MAKES, pairs // PAIRS_OF_A_MAKE))

@@ -1,5 +1,6 @@
 """Two arms in alternating blocks, each made anew several times: drift and an arm's own constant both show."""
 
+import gc
 from collections.abc import Callable
 
 from loops.measure.clock import timed
@@ -52,7 +53,8 @@ class Pairing:
     def _begin(self) -> None:
         make = len(self.reference_seconds)
         self._own, self._other = self._arm(make), self._reference(make)
-        # warm again: where a function was dropped, TensorFlow empties its cache of kernels
-        self._other.block()
+        gc.collect()  # where a function is dropped, TensorFlow empties its cache of kernels
+        for warm in (self._own, self._other):
+            warm.block()  # warm again
         self._round = 0
         self.reference_seconds.append([])

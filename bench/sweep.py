@@ -70,4 +70,6 @@ def params(default: Iterable[tuple[Named, int]], grid: Iterable[tuple[Named, int
 
 def _param(case: tuple[Named, int], *marks: pytest.MarkDecorator) -> Any:
     what, batch_size = case
+    if batch_size != BATCH_SIZE:
+        marks = (*marks, pytest.mark.sweep)
     return pytest.param(what, batch_size, marks=marks, id=f"{what.name}, {batch_size}")

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from bench.arms import make_arm
-from bench.harness import References, fewer, measure
+from bench.harness import References, fewest, measure
 from bench.sweep import TAPE
 from loops.batches import training_stream
 from loops.config import TrainConfig
@@ -49,7 +49,7 @@ def test_cost_an_epoch(
     )
     stream = training_stream(fashion.train, CONFIG)
     step = references.get("tape with input", lambda: make_arm(TAPE, stream))
-    measure(benchmark, lambda: FunctionArm(keep), step, pairs=fewer(pairs))  # what is written goes on
+    measure(benchmark, lambda: FunctionArm(keep), step, pairs=fewest(pairs))  # what is written goes on
 
 
 def _saving(run: Run) -> Callable[[], object]:

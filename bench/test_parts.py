@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bench.arms import make_arm
-from bench.harness import References, fewer, measure
+from bench.harness import References, fewest, measure
 from bench.parts import make_parts
 from bench.rows import start_row
 from bench.sweep import TAPE
@@ -26,4 +26,4 @@ def test_part(
     start_row(benchmark, device, "parts", kind="part", arm=part)
     whole = references.get("tape with input", lambda: make_arm(TAPE, stream))
     make = make_parts(new_model(0), stream)[part]
-    measure(benchmark, make, whole, pairs=fewer(pairs), batch_size=config.batch_size)
+    measure(benchmark, make, whole, pairs=fewest(pairs), batch_size=config.batch_size)

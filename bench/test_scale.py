@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bench.arms import FastArm, make_arm
 from bench.counts import step_flops
-from bench.harness import References, fewer, measure
+from bench.harness import References, fewest, measure
 from bench.rows import start_row
 from bench.sweep import BATCH_SIZE, TAPE
 from loops.batches import training_stream
@@ -36,7 +36,7 @@ def test_ten_times_the_images(
     more = Split(*(np.repeat(part, TIMES, axis=0) for part in (fashion.train.images, fashion.train.labels)))
     start_row(benchmark, device, "scale", kind="scale", arm=f"{loop}, {TIMES} times the images", expected=1.0)
     plain = references.get(loop, lambda: _arm(loop, fashion.train, device))
-    measure(benchmark, lambda: _arm(loop, more, device), plain, pairs=fewer(pairs), batch_size=BATCH_SIZE)
+    measure(benchmark, lambda: _arm(loop, more, device), plain, pairs=fewest(pairs), batch_size=BATCH_SIZE)
 
 
 def test_twice_the_width(
@@ -54,7 +54,7 @@ def test_twice_the_width(
         benchmark,
         lambda: _tape_arm(models[0], fashion.train),
         plain,
-        pairs=fewer(pairs),
+        pairs=fewest(pairs),
         batch_size=BATCH_SIZE,
     )
 

@@ -12,9 +12,8 @@ from loops.measure.arms import Arm, DelayedArm
 from loops.measure.clock import timed
 from loops.measure.groups import ratio_of_makes
 from loops.measure.ratios import Ratio
-from loops.measure.warm import Warm, warm_up
+from loops.measure.warm import BLOCK_SECONDS, Warm, warm_up
 
-BLOCK_SECONDS = 0.05  # short, so that drift hits both blocks of a pair; many of them steady a make's median
 Say = Callable[[str], None]
 Make = Callable[[], Arm]
 
@@ -88,6 +87,7 @@ class Makes:
             CaseError: an arm that is not optional raises.
         """
         self._done += 1
+        gc.collect()  # of arms that are gone: with their functions, TensorFlow empties its cache of kernels
         with contextlib.ExitStack() as stack:
             self._blocks(self._all_warm(stack), rounds)
 
@@ -112,6 +112,8 @@ class Makes:
 
     def _blocks(self, warm: dict[str, Warm], rounds: int) -> None:
         gc.collect()  # else the garbage of one arm's making is collected on another's clock
+        for each in warm.values():
+            each.block()  # warm again, whatever that has emptied
         times: dict[str, list[float]] = {name: [] for name in warm}
         for number in range(rounds):
             # no arm always follows another

@@ -8,7 +8,8 @@ from loops.measure.arms import Arm
 from loops.measure.clock import timed
 
 # A block lasts at least this long. Starting and syncing one costs 0.3 (tape) to 0.5 ms (fit, held in its
-# thread) on a 2-core EPYC, half of a per cent. Shorter blocks cancel drift better than longer ones.
+# thread) on a 2-core EPYC, up to a per cent. Short blocks let drift hit both blocks of a pair, and many of
+# them steady a make's median.
 BLOCK_SECONDS = 0.05
 WARMUP_BLOCKS = 2
 

@@ -36,7 +36,7 @@ def test_blocks_alternate_their_order_and_pair_up_within_each_make(rounds: int, 
         pairing.after_round()
     expected = []
     for make in "01":
-        warmed_again = [f"B{make}"]
+        warmed_again = [f"A{make}", f"B{make}"]
         expected += warmed_again + [f"{each}{make}" for each in "ABBAABBAAB"[: 2 * rounds]]
     assert order == expected
     assert [len(seconds) for seconds in pairing.reference_seconds] == [rounds, rounds]

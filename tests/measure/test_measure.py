@@ -44,6 +44,7 @@ class NoProcess:
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "STEPS_COMPARED", 3)
     monkeypatch.setattr(engine, "MAKES", 3)
     monkeypatch.setattr(engine, "MAKES_WITH_INPUT", 3)
     monkeypatch.setattr(engine, "ROUNDS", 2)
