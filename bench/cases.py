@@ -12,8 +12,9 @@ from loops.case.running import start_of
 from loops.device import Device
 from loops.measure.arms import Arm
 from loops.measure.case_arms import steps_per_execution
-from loops.measure.engine import LOOKED_AT, fit_of, judged
+from loops.measure.engine import LOOKED_AT, fit_of
 from loops.measure.measurement import AGAIN, STEP
+from loops.measure.verdict import judged
 from loops.measure.ways.facts import Facts, facts_of
 from loops.measure.ways.trying import make_arm
 
@@ -74,4 +75,4 @@ def load_case(path: Path, device: Device) -> LoadedCase:
     case = Case(path)
     epoch = case.epoch(LOOKED_AT)
     facts = facts_of(path, epoch, start_of(case, epoch[0]), steps_per_execution(case))
-    return LoadedCase(facts, batch_size(epoch[0]), judged(path).words)
+    return LoadedCase(facts, batch_size(epoch[0]), judged(path, device).words)

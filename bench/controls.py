@@ -8,6 +8,7 @@ Appends one line of JSON a row to the file, so that it can be stopped at any tim
 import argparse
 import itertools
 import json
+import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -69,19 +70,24 @@ def table(number: int, fashion: Any) -> Iterator[dict[str, Any]]:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How many intervals of equal arms exclude 1, and how many show the planted slowdown."""
-    apart = [row for row in rows if row["arms"][0] % 2 == 0 and row["arms"][1] == row["arms"][0] + 1]
-    sets = {
-        "rows that share no arm": [row for row in apart if not row["planted"]],
-        "all pairs of arms": [row for row in rows if not row["planted"]],
-    }
-    told = [
-        f"{name}: {sum(not row['low'] <= 1 <= row['high'] for row in own)} of {len(own)} intervals exclude 1"
-        for name, own in sets.items()
+    """A table in Markdown: how many intervals of equal arms exclude 1, and how many show the planted 5 %."""
+    head = ["arm, batch size", "intervals that exclude 1", "half of an interval", "planted 5 % detected"]
+    kinds = dict.fromkeys((row["arm"], row["batch_size"]) for row in rows)
+    lines = [
+        _line(f"{arm}, {size}", [row for row in rows if (row["arm"], row["batch_size"]) == (arm, size)])
+        for arm, size in kinds
     ]
-    planted = [row for row in rows if row["planted"]]
+    apart = [row for row in rows if row["arms"][0] % 2 == 0 and row["arms"][1] == row["arms"][0] + 1]
+    lines += [_line("all", rows), _line("all that share no arm", apart)]
+    return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines)]
+
+
+def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    equal, planted = ([row for row in rows if row["planted"] == kind] for kind in (False, True))
+    off = sum(not row["low"] <= 1 <= row["high"] for row in equal)
+    half = statistics.median((row["high"] - row["low"]) / 2 for row in equal)
     seen = sum(row["low"] > 1 for row in planted)
-    return [*told, f"planted 5 %: detected in {seen} of {len(planted)}"]
+    return [name, f"{off} of {len(equal)}", f"{half:.1%}", f"{seen} of {len(planted)}"]
 
 
 def _read(file: Path) -> list[dict[str, Any]]:

@@ -37,13 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     from bench.claims.threads import THREADS
 
     chosen = [thread for thread in THREADS if options.only in thread.name]
-    found = []
     for thread in chosen:
         print(f"{thread.name} …", flush=True)
-        found.append(_replayed(thread))
-        print("\n".join(f"  {line}" for line in (*found[-1]["measured"], found[-1]["verdict"])), flush=True)
-    if not options.dry:
-        _write(found, here)
+        found = _replayed(thread)
+        print("\n".join(f"  {line}" for line in (*found["measured"], found["verdict"])), flush=True)
+        if not options.dry:
+            _write(found, here)
     return 0
 
 
@@ -70,7 +69,7 @@ def _verdict(thread: "Thread", findings: "Sequence[Finding]") -> str:
     return f"needs {thread.hardware}; on this machine {found}" if thread.hardware else found
 
 
-def _write(found: list[dict[str, Any]], here: "Device") -> None:
+def _write(found: dict[str, Any], here: "Device") -> None:
     """Save what was found, beside what the machine's file holds of other threads, and write the page."""
     from bench.claims.page import write_page
     from loops.run.environment import describe
@@ -87,7 +86,7 @@ def _write(found: list[dict[str, Any]], here: "Device") -> None:
     known = json.loads(path.read_text(encoding="utf-8"))["threads"] if path.exists() else []
     from bench.claims.threads import THREADS
 
-    by_name = {each["name"]: each for each in (*known, *found)}
+    by_name = {each["name"]: each for each in (*known, found)}
     kept = [by_name[thread.name] for thread in THREADS if thread.name in by_name]
     content = {"machine": machine, "threads": kept}
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -16,11 +16,12 @@ from loops.case.running import start_of
 from loops.measure.arms import Arm, FunctionArm
 from loops.measure.case_arms import compiled_model, fit_arm, steps_per_execution
 from loops.measure.clock import timed
-from loops.measure.engine import LOOKED_AT, MAKES, ROUNDS, fit_of, judged
+from loops.measure.engine import CPU, LOOKED_AT, MAKES, ROUNDS, fit_of
 from loops.measure.fit_arm import FitArm
 from loops.measure.makes import Contestant, Makes
 from loops.measure.memory import allocated_bytes
 from loops.measure.ratios import Ratio
+from loops.measure.verdict import judged
 from loops.measure.ways import code
 from loops.measure.ways.facts import Facts, facts_of
 from loops.measure.ways.trying import Way, make_arm
@@ -57,7 +58,7 @@ def step_over_fit(name: str, *, with_input: bool = False) -> list[Finding]:
         way = Way("under tf.function", "step", code.traced(known.names))
         arms[way.name] = functools.partial(make_arm, known, way, with_input=with_input)
     found = ratios(arms, "fit()")
-    verdict = judged(known.path).words
+    verdict = judged(known.path, CPU).words
     told = [Finding("the loop over fit()", found["the loop"], f"it computes the same? {verdict}")]
     return told + [Finding(f"{each} over fit()", found[each]) for each in found if each != "the loop"]
 
@@ -206,7 +207,7 @@ def _losses(known: Facts, rows: Any, size: int, buffer: int) -> tuple[float, flo
         return data.batch(size, drop_remainder=True)
 
     model, _ = compiled_model(Case(known.path), list(known.epoch), known.start)
-    by_fit = model.fit(stream(), epochs=3, verbose=0).history["loss"][-1]
+    by_fit = model.fit(stream(), epochs=3, shuffle=False, verbose=0).history["loss"][-1]
     case = Case(known.path, code.traced(replace(known.names)) if known.names else "")
     model, optimizer = case.model(known.epoch[0], known.start), case.optimizer()
     data, values = stream(), []

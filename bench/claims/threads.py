@@ -88,6 +88,7 @@ THREADS = (
         "train_on_batch is 3 times slower than a loop (a GPU)",
         functools.partial(measures.train_on_batch_over_loop, "mlp_eager"),
         factor=3,
+        hardware="a GPU",
     ),
     Thread(
         "tensorflow 48732",
@@ -112,7 +113,7 @@ THREADS = (
         2024,
         "Keras 3 is slower than Keras 2 on TensorFlow (ten Dense layers with Dropout), with XLA and without",
         functools.partial(measures.xla_over_plain, "dense_dropout_graph"),
-        verdict="Keras 2 is not measured here; whether XLA helps is",
+        verdict="Keras 2 is not measured here; the ratio says whether XLA helps",
     ),
     Thread(
         "keras 20451",
@@ -121,5 +122,6 @@ THREADS = (
         "unrolling steps_per_execution=4 makes a MobileNet at batch size 1 twice as fast on a GPU",
         measures.unrolled_over_rolled,
         factor=0.5,
+        hardware="a GPU",
     ),
 )

@@ -105,7 +105,7 @@ def _print_worth(measured: "Measurement", there: object) -> None:
     else:
         print(NO_GPU)
         if measured.bounds and not measured.bounds.assumed:
-            print("For a bound, name its peak rates: --assume 'H100: 60 TFLOP/s, 3.3 TB/s'")
+            print("For a bound, name a GPU's peak rates: --assume 'H100: 495 TFLOP/s, 3.3 TB/s'")
 
 
 def _processor(text: str) -> Processor:

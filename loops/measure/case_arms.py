@@ -158,15 +158,18 @@ def _stream(case: Case, epoch: list[Batch]) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(lambda: _endless(case), output_signature=batch_spec(epoch))
 
 
+def _as_tensors(item: Any) -> Any:
+    return tf.nest.map_structure(tf.convert_to_tensor, tuple(part for part in item if part is not None))
+
+
 def _endless(case: Case) -> Iterator[Any]:
-    """The batches of one pass after the other, as tensors."""
+    """The batches of one pass after the other, as tensors: those of a Dataset as they come from it."""
     while True:
-        empty = True
-        for item in case.source():
+        empty, source = True, case.source()
+        is_dataset = isinstance(source, tf.data.Dataset)
+        for item in source:
             empty = False
-            yield tf.nest.map_structure(
-                tf.convert_to_tensor, tuple(part for part in item if part is not None)
-            )
+            yield item if is_dataset else _as_tensors(item)
         if empty:
             raise CaseError(
                 f"{case.path}: batches gives nothing in its second pass. "

@@ -4,18 +4,14 @@ import contextlib
 import functools
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from loops.case.batches import batch_size
-from loops.case.errors import CaseError
 from loops.case.keras_state import KerasState
 from loops.case.loading import Case
 from loops.case.running import is_graph_function, start_of
 from loops.device import Device
-from loops.diagnose.engine import judge
 from loops.diagnose.step import keras_own
-from loops.diagnose.trainings import Trainings, train_both
 from loops.measure import case_arms
 from loops.measure.arms import Arm
 from loops.measure.bound import Bounds
@@ -27,12 +23,12 @@ from loops.measure.parts import Parts, parts_of
 from loops.measure.peak import FIT as FIT_ITSELF
 from loops.measure.peak import PeakProcess
 from loops.measure.rates import measured_processor
+from loops.measure.verdict import judged
 from loops.measure.ways.facts import Facts, facts_of
 from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
 ROUNDS = 24  # blocks of each arm in a make: their medians then differ by 2 to 3 % from make to make
-STEPS_COMPARED = 10
 LOOKED_AT = 8  # batches that the specs of the input are read from
 CPU = Device("cpu", "")
 
@@ -61,22 +57,13 @@ def measure(
         before.restore()  # a case may have set a dtype policy
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What diagnose says, and the trainings behind it; None where the case could not be trained so."""
-
-    words: str
-    identical: bool
-    trainings: Trainings | None
-
-
 def _measure(
     path: Path, say: Say, *, ways: bool, device: Device, assumed: Sequence[Processor] | None
 ) -> Measurement:
     say("does your step compute what fit() does?")
     with contextlib.ExitStack() as stack:  # their memory, while nothing is timed
         beside = {name: _peak_of(path, arm, device, stack) for name, arm in ((FIT, FIT_ITSELF), (STEP, None))}
-        verdict = judged(path)
+        verdict = judged(path, device)
         say(verdict.words)
         peaks = {name: process.result().bytes for name, process in beside.items()}
     case = Case(path)
@@ -127,16 +114,6 @@ def _parts(facts: Facts) -> Parts:
 def _bounds(facts: Facts, device: Device, assumed: Sequence[Processor]) -> Bounds:
     work = work_of(Case(facts.path), facts.epoch, facts.start)
     return Bounds(work, measured_processor(device.name or device.kind), tuple(assumed))
-
-
-def judged(path: Path) -> Verdict:
-    """The verdict on the case; where there is none, the reason: such a step is still timed."""
-    try:
-        trainings = train_both(path, STEPS_COMPARED, lambda line: None)
-        found = judge(trainings)
-        return Verdict(found.verdict, found.identical, trainings)
-    except CaseError as error:
-        return Verdict(f"no verdict: {error}", identical=False, trainings=None)
 
 
 def fit_of(facts: Facts, *, with_input: bool = False) -> Arm:

@@ -32,7 +32,7 @@ def floor_seconds(flops: int, moved_bytes: int, flops_per_second: float, bytes_p
 
 
 def read_processor(text: str) -> Processor:
-    """A processor as 'H100: 60 TFLOP/s, 3.3 TB/s' names it.
+    """A processor as 'H100: 495 TFLOP/s, 3.3 TB/s' names it.
 
     Raises:
         ValueError: the text is not of that form, or a rate is 0.
@@ -47,5 +47,5 @@ def read_processor(text: str) -> Processor:
         else []
     )
     if not found or min(rates) <= 0:
-        raise ValueError(f"must be like 'H100: 60 TFLOP/s, 3.3 TB/s', not {text!r}")
+        raise ValueError(f"must be like 'H100: 495 TFLOP/s, 3.3 TB/s', not {text!r}")
     return Processor(found["name"], *rates)

@@ -46,4 +46,4 @@ def test_peak_rates_of_another_form_are_a_usage_error(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as stopped:
         main(["measure", "case.py", "--assume", "H100"])
     assert stopped.value.code == 2
-    assert "must be like 'H100: 60 TFLOP/s, 3.3 TB/s'" in capsys.readouterr().err
+    assert "must be like 'H100: 495 TFLOP/s, 3.3 TB/s'" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from loops.cli import main
 from loops.errors import UserError
-from loops.measure import engine, makes, parts
+from loops.measure import engine, makes, parts, verdict
 from loops.measure.measurement import AGAIN, PLANTED, STEP, Measurement
 from loops.measure.peak import Peak
 from loops.measure.printing import as_text
@@ -44,7 +44,7 @@ class NoProcess:
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "STEPS_COMPARED", 3)
+    monkeypatch.setattr(verdict, "STEPS_COMPARED", 3)
     monkeypatch.setattr(engine, "MAKES", 3)
     monkeypatch.setattr(engine, "MAKES_WITH_INPUT", 3)
     monkeypatch.setattr(engine, "ROUNDS", 2)
