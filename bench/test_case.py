@@ -11,6 +11,8 @@ from loops.case.errors import CaseError
 from loops.device import Device
 from loops.measure.measurement import AGAIN
 
+pytestmark = pytest.mark.filterwarnings("default")  # a reader's file may warn
+
 
 def test_case(benchmark: Any, device: Device, case_row: CaseRow, references: References, pairs: int) -> None:
     """The arm of a case, as `measure` times it; rows with input have fewer pairs."""

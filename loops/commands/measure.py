@@ -56,14 +56,14 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{options.case}: is not a file. docs/diagnose.md says what a case file holds.")
     environment = dict(os.environ)  # before a GPU is hidden from this process
     both = options.device == ALL
-    there = None
-    if both and device.gpu_is_there(environment):
+    there, has_gpu = None, both and device.gpu_is_there(environment)
+    if has_gpu:
         from loops.measure.both_devices import measure_on_gpu
 
         there = measure_on_gpu(options.case, ["--as-it-is"] if options.as_it_is else [], environment)
     measured = _measured(options, both=both)
     if both:
-        _print_worth(measured, there)
+        _print_worth(measured, there, has_gpu=has_gpu)
     if options.json:
         from loops.measure.printing import write_measurement
 
@@ -95,13 +95,15 @@ def _measured(options: argparse.Namespace, *, both: bool) -> "Measurement":
     return measured
 
 
-def _print_worth(measured: "Measurement", there: object) -> None:
+def _print_worth(measured: "Measurement", there: object, *, has_gpu: bool) -> None:
     from loops.measure.both_devices import worth
     from loops.measure.bound import NO_GPU
 
     print("\nWhat does a GPU buy?")
     if isinstance(there, dict):
         print("\n".join(worth(measured, there)))
+    elif has_gpu:
+        print("The GPU's own measurement failed; its message stands above.")
     else:
         print(NO_GPU)
         if measured.bounds and not measured.bounds.assumed:

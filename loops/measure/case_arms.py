@@ -164,12 +164,15 @@ def _as_tensors(item: Any) -> Any:
 
 def _endless(case: Case) -> Iterator[Any]:
     """The batches of one pass after the other, as tensors: those of a Dataset as they come from it."""
+    source = case.source()
+    while isinstance(source, tf.data.Dataset):  # made once, as for fit(); each pass begins it anew
+        yield from source
     while True:
-        empty, source = True, case.source()
-        is_dataset = isinstance(source, tf.data.Dataset)
+        empty = True
         for item in source:
             empty = False
-            yield item if is_dataset else _as_tensors(item)
+            yield _as_tensors(item)
+        source = case.source()
         if empty:
             raise CaseError(
                 f"{case.path}: batches gives nothing in its second pass. "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loops.case.batches import batch_size
+from loops.case.errors import CaseError
 from loops.case.keras_state import KerasState
 from loops.case.loading import Case
 from loops.case.running import is_graph_function, start_of
@@ -111,8 +112,12 @@ def _parts(facts: Facts) -> Parts:
     return parts_of(lambda: Case(facts.path), list(facts.epoch), facts.start)
 
 
-def _bounds(facts: Facts, device: Device, assumed: Sequence[Processor]) -> Bounds:
-    work = work_of(Case(facts.path), facts.epoch, facts.start)
+def _bounds(facts: Facts, device: Device, assumed: Sequence[Processor]) -> Bounds | None:
+    """None where the step cannot be traced, which the line of its parts says already."""
+    try:
+        work = work_of(Case(facts.path), facts.epoch, facts.start)
+    except CaseError:
+        return None
     return Bounds(work, measured_processor(device.name or device.kind), tuple(assumed))
 
 

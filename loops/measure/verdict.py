@@ -75,4 +75,6 @@ def _judging_on_cpu(path: Path) -> Iterator[Callable[[], tuple[str, bool]]]:
             yield result
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stderr:
+                process.stderr.close()

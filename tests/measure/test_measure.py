@@ -125,3 +125,10 @@ def test_missing_file_is_refused_before_tensorflow_starts(capsys: pytest.Capture
 def test_sentence_without_a_timed_step() -> None:
     nothing = Measurement("c.py", 4, [], eager=False, diagnosis="x", identical=False)
     assert nothing.sentence().startswith("your step could")
+
+
+def test_step_that_cannot_be_traced_keeps_its_figures_without_a_bound(tmp_path: Path) -> None:
+    source = SLEEPING.replace("time.sleep(0.05)", "float(value.numpy())")
+    measured = engine.measure(write(tmp_path, source), ways=False, assumed=[])
+    assert measured.row(STEP)
+    assert measured.bounds is None
