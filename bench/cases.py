@@ -7,15 +7,12 @@ from pathlib import Path
 
 from bench.harness import Reference, References
 from loops.case.batches import batch_size
-from loops.case.loading import Case
-from loops.case.running import start_of
 from loops.device import Device
 from loops.measure.arms import Arm
-from loops.measure.case_arms import steps_per_execution
-from loops.measure.engine import LOOKED_AT, fit_of
+from loops.measure.engine import fit_of
 from loops.measure.measurement import AGAIN, STEP
 from loops.measure.verdict import judged
-from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.trying import make_arm
 
 ARMS = (AGAIN, STEP)  # AGAIN is the A/A control
@@ -72,7 +69,5 @@ def load_case(path: Path, device: Device) -> LoadedCase:
     Raises:
         CaseError: the case cannot be run.
     """
-    case = Case(path)
-    epoch = case.epoch(LOOKED_AT)
-    facts = facts_of(path, epoch, start_of(case, epoch[0]), steps_per_execution(case))
-    return LoadedCase(facts, batch_size(epoch[0]), judged(path, device).words)
+    facts = read_facts(path)
+    return LoadedCase(facts, batch_size(facts.epoch[0]), judged(path, device).words)

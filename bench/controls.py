@@ -27,6 +27,9 @@ def main() -> int:
     parser.add_argument("--summary", action="store_true", help="measure nothing, count what the file holds")
     options = parser.parse_args()
     if options.summary:
+        if not options.file.is_file():
+            print(f"error: {options.file}: no such file. Measure one first.", file=sys.stderr)
+            return 1
         print("\n".join(summary(_read(options.file))))
         return 0
 

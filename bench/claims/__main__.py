@@ -30,13 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
 
     from loops import device
 
-    here = device.start(options.device)
+    try:
+        here = device.start(options.device)
+    except device.DeviceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # arms are made anew, each with a trace, which TensorFlow warns about
     from bench.claims.threads import THREADS
 
     chosen = [thread for thread in THREADS if options.only in thread.name]
+    if not chosen:
+        print(f"error: --only {options.only}: no thread's name holds this", file=sys.stderr)
+        return 1
     for thread in chosen:
         print(f"{thread.name} …", flush=True)
         found = _replayed(thread)

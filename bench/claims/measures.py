@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,17 @@ import tensorflow as tf
 from bench.claims.finding import Finding
 from loops.case.batches import batch_size
 from loops.case.loading import Case
-from loops.case.running import start_of
 from loops.measure.arms import Arm, FunctionArm
-from loops.measure.case_arms import compiled_model, fit_arm, steps_per_execution
+from loops.measure.case_arms import compiled_model, fit_arm
 from loops.measure.clock import timed
-from loops.measure.engine import CPU, LOOKED_AT, MAKES, ROUNDS, fit_of
+from loops.measure.engine import CPU, MAKES, ROUNDS, fit_of
 from loops.measure.fit_arm import FitArm
 from loops.measure.makes import Contestant, Makes
 from loops.measure.memory import allocated_bytes
 from loops.measure.ratios import Ratio
 from loops.measure.verdict import judged
 from loops.measure.ways import code
-from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.trying import Way, make_arm
 
 CASES = Path(__file__).parent / "cases"
@@ -34,9 +32,7 @@ BUFFER = 1_000  # of shuffle(), where the table has 40,000 rows
 
 def facts(name: str) -> Facts:
     """The facts of a case of this folder."""
-    case = Case(CASES / f"{name}.py")
-    epoch = case.epoch(LOOKED_AT)
-    return facts_of(case.path, epoch, start_of(case, epoch[0]), steps_per_execution(case))
+    return read_facts(CASES / f"{name}.py")
 
 
 def ratios(arms: Mapping[str, Callable[[], Arm]], base: str, multiple: int = 1) -> dict[str, Ratio]:
@@ -55,7 +51,7 @@ def step_over_fit(name: str, *, with_input: bool = False) -> list[Finding]:
         "the loop": functools.partial(make_arm, known, None, with_input=with_input),
     }
     if known.eager and known.names:
-        way = Way("under tf.function", "step", code.traced(known.names))
+        way = _traced(known)
         arms[way.name] = functools.partial(make_arm, known, way, with_input=with_input)
     found = ratios(arms, "fit()")
     verdict = judged(known.path, CPU).words
@@ -208,7 +204,7 @@ def _losses(known: Facts, rows: Any, size: int, buffer: int) -> tuple[float, flo
 
     model, _ = compiled_model(Case(known.path), list(known.epoch), known.start)
     by_fit = model.fit(stream(), epochs=3, shuffle=False, verbose=0).history["loss"][-1]
-    case = Case(known.path, code.traced(replace(known.names)) if known.names else "")
+    case = Case(known.path, code.traced(known.names) if known.names else "")
     model, optimizer = case.model(known.epoch[0], known.start), case.optimizer()
     data, values = stream(), []
     for _ in range(3):

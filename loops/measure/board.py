@@ -32,7 +32,7 @@ def write_board(measured: Measurement, folder: Path) -> Path | None:
 
 def _write_row(measured: Measurement, row: Row, board: Path) -> None:
     settings = {
-        BENCH_KIND: "with input" if row.with_input else "without input",
+        BENCH_KIND: f"{Path(measured.case).stem}, {'with' if row.with_input else 'without'} input",
         "loop": row.arm,
         "device": measured.device,
         "batch_size": measured.batch_size,

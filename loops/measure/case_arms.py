@@ -14,6 +14,7 @@ from loops.case.running import MakeStep
 from loops.measure.arms import Arm
 from loops.measure.fit_arm import FitArm
 from loops.measure.ways.code import MANY
+from loops.measure.ways.facts import steps_per_execution
 
 OF_EPOCHS = ("initial_epoch", "epochs", "steps_per_epoch", "shuffle", "verbose", "batch_size")
 
@@ -94,6 +95,24 @@ def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) 
     return CaseArm(case, "train_step", block, lambda: None)
 
 
+def traceable_step(case: Case, epoch: list[Batch], start: Start) -> Callable[..., Any]:
+    """The case's step on a fresh model as a plain function of a batch's parts, fit()'s where it has none.
+
+    The optimizer's slots exist, since a graph cannot make them.
+    """
+    if case.has_step:
+        model, optimizer = case.model(epoch[0], start), case.optimizer()
+        case.train_step = getattr(case.train_step, "python_function", case.train_step)
+    else:
+        model, optimizer = compiled_model(case, epoch, start)
+    optimizer.build(model.trainable_variables)
+
+    def step(*batch: Any) -> Any:
+        return case.step(model, optimizer, *batch) if case.has_step else model.train_step(batch)
+
+    return step
+
+
 def input_arm(case: Case) -> Arm:
     """What batches() yields, pass after pass, with nothing trained."""
     data = _endless(case)
@@ -132,12 +151,6 @@ def fixed_or_stream(epoch: list[Batch]) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(
         lambda: (batch.data() for batch in epoch), output_signature=batch_spec(epoch)
     ).repeat()
-
-
-def steps_per_execution(case: Case) -> int:
-    """How many steps fit() runs in one call; 1 where the case leaves it to Keras."""
-    given = case.compile_args.get("steps_per_execution", 1)
-    return given if isinstance(given, int) else 1
 
 
 def _fixed(batch: Batch) -> tf.data.Dataset:

@@ -38,16 +38,7 @@ def work_of(case: Case, epoch: Sequence[Batch], start: Start) -> Work:
     Raises:
         CaseError: the case raises, or its step cannot be traced.
     """
-    batch = epoch[0]
-    if case.has_step:
-        model, optimizer = case.model(batch, start), case.optimizer()
-        function = getattr(case.train_step, "python_function", case.train_step)
-        case.train_step = function
-        step: Callable[..., Any] = lambda *data: case.step(model, optimizer, *data)  # noqa: E731
-    else:
-        model, optimizer = case_arms.compiled_model(case, list(epoch), start)
-        step = lambda *data: model.train_step(data)  # noqa: E731
-    optimizer.build(model.trainable_variables)
+    batch, step = epoch[0], case_arms.traceable_step(case, list(epoch), start)
     graph = case.run("train_step", lambda: tf.function(step).get_concrete_function(*_specs(batch)).graph)
     counter = _Counter()
     flops = counter.flops(graph, 1)

@@ -10,7 +10,6 @@ from loops.case.batches import batch_size
 from loops.case.errors import CaseError
 from loops.case.keras_state import KerasState
 from loops.case.loading import Case
-from loops.case.running import is_graph_function, start_of
 from loops.device import Device
 from loops.diagnose.step import keras_own
 from loops.measure import case_arms
@@ -25,12 +24,11 @@ from loops.measure.peak import FIT as FIT_ITSELF
 from loops.measure.peak import PeakProcess
 from loops.measure.rates import measured_processor
 from loops.measure.verdict import judged
-from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
 ROUNDS = 24  # blocks of each arm in a make: their medians then differ by 2 to 3 % from make to make
-LOOKED_AT = 8  # batches that the specs of the input are read from
 CPU = Device("cpu", "")
 
 
@@ -67,10 +65,8 @@ def _measure(
         verdict = judged(path, device)
         say(verdict.words)
         peaks = {name: process.result().bytes for name, process in beside.items()}
-    case = Case(path)
-    epoch = case.epoch(LOOKED_AT)
-    multiple = case_arms.steps_per_execution(case)
-    facts = facts_of(path, epoch, start_of(case, epoch[0]), multiple)
+    facts = read_facts(path)
+    size = batch_size(facts.epoch[0])
     best: Way | None = None
     tried: list[Tried] = []
     if ways and verdict.trainings:
@@ -83,14 +79,14 @@ def _measure(
     rows = []
     for with_input in (False, True):
         samples = _timed(facts, best, with_input=with_input, say=say)
-        rows += _rows(samples, batch_size(epoch[0]), best, peaks, with_input=with_input)
+        rows += _rows(samples, size, best, peaks, with_input=with_input)
     say("where does your step go?")
     parts = _parts(facts)
     return Measurement(
         path.name,
-        batch_size(epoch[0]),
+        size,
         rows,
-        case.has_step and not is_graph_function(case.train_step),
+        facts.eager,
         verdict.words,
         verdict.identical,
         tried,

@@ -37,12 +37,13 @@ class Parts:
     parts: tuple[Part, ...] = ()
     why_not: str = ""
 
-    def sentence(self) -> str:
+    def sentence(self, *, eager: bool = False) -> str:
         """The parts in one line."""
         if self.why_not:
             return f"where your step goes: not measured, {self.why_not}"
         told = ", ".join(f"{each.name} {each.ms_per_step:.3f} ms ({each.share:.0%})" for each in self.parts)
-        return f"where your step goes: {told}"
+        whose = "the graph of your step goes (as it stands, it runs eagerly)" if eager else "your step goes"
+        return f"where {whose}: {told}"
 
 
 def parts_of(make_case: Callable[[], Case], epoch: list[Batch], start: Start) -> Parts:
@@ -89,15 +90,7 @@ def _told(ms: dict[str, float], *, updates: bool) -> Iterator[Part]:
 
 def _cut_arm(case: Case, epoch: list[Batch], start: Start, name: str, kept: _Kept) -> Arm:
     """The step in one graph, whole or cut short; it returns all that must be computed."""
-    if case.has_step:
-        model, optimizer = case.model(epoch[0], start), case.optimizer()
-        case.train_step = getattr(case.train_step, "python_function", case.train_step)
-    else:
-        model, optimizer = case_arms.compiled_model(case, epoch, start)
-    optimizer.build(model.trainable_variables)
-
-    def step(*batch: Any) -> Any:
-        return case.step(model, optimizer, *batch) if case.has_step else model.train_step(batch)
+    step = case_arms.traceable_step(case, epoch, start)
 
     @tf.function
     def cut(*batch: Any) -> Any:

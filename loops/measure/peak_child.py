@@ -32,16 +32,11 @@ def main() -> int:
 
 
 def _train(path: Path, given: dict[str, Any] | str | None) -> None:
-    from loops.case.loading import Case
-    from loops.case.running import start_of
-    from loops.measure.case_arms import steps_per_execution
-    from loops.measure.engine import LOOKED_AT, fit_of
-    from loops.measure.ways.facts import facts_of
+    from loops.measure.engine import fit_of
+    from loops.measure.ways.facts import read_facts
     from loops.measure.ways.trying import Way, make_arm, multiple_of
 
-    case = Case(path)
-    epoch = case.epoch(LOOKED_AT)
-    facts = facts_of(path, epoch, start_of(case, epoch[0]), steps_per_execution(case))
+    facts = read_facts(path)
     way = Way(**given) if isinstance(given, dict) else None
     if given == FIT:
         arm, multiple = fit_of(facts, with_input=True), facts.multiple

@@ -31,7 +31,7 @@ def as_text(measured: Measurement) -> str:
         blocks += [*_table(WAYS, [_way(tried) for tried in measured.tried]), ""]
     blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), ""]
     if measured.parts:
-        blocks += [measured.parts.sentence(), ""]
+        blocks += [measured.parts.sentence(eager=measured.eager), ""]
     own = measured.row(STEP)
     if measured.bounds and own:
         lines = measured.bounds.lines(own.ms_per_step)

@@ -39,7 +39,7 @@ def test_measurement_becomes_runs_of_tensorboard(tmp_path: Path) -> None:
     assert board.name.endswith("-measure-case")
     assert event_files(board, "")
     runs = [path.name for path in board.iterdir() if path.is_dir()]
-    assert sorted(runs) == ["without-input-fit--cpu-4", "without-input-your-step-cpu-4"]
+    assert sorted(runs) == ["case-without-input-fit--cpu-4", "case-without-input-your-step-cpu-4"]
 
 
 def test_peak_rates_of_another_form_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from loops.case.batches import Batch, batch_size
 from loops.case.loading import Case, Start
-from loops.case.running import is_graph_function
+from loops.case.running import is_graph_function, start_of
 from loops.measure.ways.code import Names
 from loops.run.cores import usable_cores
 
 MOST_PARTS = 8  # each is a copy of the step in the graph
+LOOKED_AT = 8  # batches that the specs of the input are read from
 CHECKED = 8  # batches whose shapes tell whether tf.function would trace anew
 
 
@@ -29,6 +30,7 @@ class Facts:
     start: Start
     names: Names | None
     has_step: bool
+    traced: bool
     multiple: int
     shapes: int
     meet: tuple[str, ...]
@@ -37,7 +39,7 @@ class Facts:
     @property
     def eager(self) -> bool:
         """Whether the case's step is a plain Python function."""
-        return self.has_step and (self.names is None or not self.names.traced)
+        return self.has_step and not self.traced
 
     @property
     def part_counts(self) -> tuple[int, ...]:
@@ -50,6 +52,23 @@ class Facts:
         rows, cores = batch_size(self.epoch[0]), usable_cores()
         found = {_nearest_divisor(rows, min(most, MOST_PARTS)) for most in (cores, 2 * cores, 3 * cores)}
         return tuple(sorted(found - {1}))
+
+
+def read_facts(path: Path) -> Facts:
+    """The facts of a case, whose input is known from its first batches.
+
+    Raises:
+        CaseError: the case raises.
+    """
+    case = Case(path)
+    epoch = case.epoch(LOOKED_AT)
+    return facts_of(path, epoch, start_of(case, epoch[0]), steps_per_execution(case))
+
+
+def steps_per_execution(case: Case) -> int:
+    """How many steps fit() runs in one call; 1 where the case leaves it to Keras."""
+    given = case.compile_args.get("steps_per_execution", 1)
+    return given if isinstance(given, int) else 1
 
 
 def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) -> Facts:
@@ -79,6 +98,7 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
         start,
         names,
         case.has_step,
+        is_graph_function(case.train_step),
         multiple,
         shapes=len(shapes),
         meet=tuple(_meetings(layers)),
