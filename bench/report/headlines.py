@@ -65,8 +65,10 @@ def faster(rows: Sequence[Row]) -> str:
 
 def gpu_gain(rows: Sequence[Row]) -> str:
     """The plain tape's step on a CPU over that on a GPU, a sentence for each GPU."""
-    pairs = sorted(on_both(_plain_steps(rows)), key=_of_two_machines, reverse=True)
-    best = {place(pair["gpu"]): pair for pair in pairs}  # the last one: of one machine if there is one
+    pairs = sorted(on_both(_plain_steps(rows)), key=_apart, reverse=True)
+    best = {
+        place(pair["gpu"]): pair for pair in pairs
+    }  # the last one: of the CPU beside the GPU, if measured
     if not best:
         return NO_PAIR if any(row["device"] == "gpu" for row in rows) else NO_GPU
     return " ".join(_gain(pair["cpu"], pair["gpu"]) for pair in best.values())
@@ -80,8 +82,9 @@ def _gain(cpu: Row, gpu: Row) -> str:
     )
 
 
-def _of_two_machines(pair: dict[str, Row]) -> bool:
-    return place(pair["cpu"])[0] != place(pair["gpu"])[0]
+def _apart(pair: dict[str, Row]) -> bool:
+    """Whether the CPU is of another machine: a file's name is the CPU's, its cores' and then the GPU's."""
+    return not place(pair["gpu"])[0].startswith(place(pair["cpu"])[0])
 
 
 def _plain_steps(rows: Sequence[Row]) -> list[Row]:

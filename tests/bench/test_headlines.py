@@ -68,3 +68,14 @@ def test_gpu_is_held_against_the_cpu_of_its_own_machine_where_that_was_measured(
             "as on the GPU (G), 95 % interval 15.000 to 15.000."
         )
     assert "10.000 times as long on the CPU (C)" in gpu_gain([cpus[0], gpu])
+
+
+def test_gpu_is_held_against_the_cpu_beside_it_where_files_are_named_alike() -> None:
+    beside, other = {"machine": "c-16-cores"}, {"machine": "c-2-cores"}
+    rows = [
+        step("tape", 30.0, 1.0, **beside),
+        step("tape", 90.0, 1.0, **other),
+        step("tape", 3.0, 1.0, device="gpu", device_name="G", machine="c-16-cores-g"),
+    ]
+    assert "10.000 times as long" in gpu_gain(rows)
+    assert "10.000 times as long" in gpu_gain(rows[::-1])
