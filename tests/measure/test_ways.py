@@ -69,6 +69,23 @@ def test_parts_of_a_batch_agree_within_rounding_and_the_odd_last_batch_is_whole(
     assert (grade.word, grade.why) == (WITHIN_ROUNDING, "")
 
 
+def test_parts_of_a_step_that_returns_nothing_are_graded_like_any(tmp_path: Path) -> None:
+    source = case_with(tmp_path).read_text(encoding="utf-8").replace("return value", "return None")
+    trainings, _, names = known(write(tmp_path, source))
+    assert Grader(trainings).step(code.in_parts(names, 3)).word == WITHIN_ROUNDING
+
+
+def test_arguments_of_compile_are_added_to_those_that_a_case_has(tmp_path: Path) -> None:
+    source = case_with(tmp_path).read_text(encoding="utf-8")
+    bare, own = (
+        known(write(tmp_path, source + more))[1] for more in ("", "compile_args = {'jit_compile': False}\n")
+    )
+    codes = [code.compiled(added=facts.has_compile_args, steps_per_execution=2) for facts in (bare, own)]
+    assert codes[0] == "compile_args = {'steps_per_execution': 2}\n"
+    pasted = Case(write(tmp_path, source + "compile_args = {'jit_compile': False}\n"), codes[1])
+    assert pasted.compile_args == {"jit_compile": False, "steps_per_execution": 2}
+
+
 def test_parts_of_a_scripts_step_update_its_own_optimizer(tmp_path: Path) -> None:
     trainings, _, names = known(write(tmp_path, SCRIPT + LINE))
     assert (names.step, names.optimizer) == ("one_step", "adam")

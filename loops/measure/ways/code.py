@@ -74,7 +74,9 @@ def in_parts(names: Names, count: int, *, last_report: bool = False) -> str:
     A batch that cannot be cut so is trained as a whole. The step returns the mean of what it returns for
     the parts, or with `last_report` what it returns for the last one, as a running metric needs it.
     """
-    mean_of_logs = f"tf.nest.map_structure(lambda *each: tf.add_n(each) / {count}, *logs)"
+    mean_of_logs = (
+        f"None if logs[0] is None else tf.nest.map_structure(lambda *each: tf.add_n(each) / {count}, *logs)"
+    )
     return names.with_import(
         _IN_PARTS.format(
             plain=names.plain,
@@ -104,6 +106,6 @@ def many_steps(names: Names) -> str:
     return names.with_import(_MANY.format(many=MANY, step=names.step, arguments=names.arguments).lstrip("\n"))
 
 
-def compiled(**arguments: object) -> str:
-    """Further arguments of compile(), as a case file gives them."""
-    return f"compile_args = {arguments}\n"
+def compiled(*, added: bool = False, **arguments: object) -> str:
+    """Further arguments of compile(), as a case file gives them; `added` to those that it has already."""
+    return f"compile_args {'|=' if added else '='} {arguments}\n"

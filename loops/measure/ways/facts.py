@@ -35,6 +35,7 @@ class Facts:
     shapes: int
     meet: tuple[str, ...]
     random: tuple[str, ...]
+    has_compile_args: bool = False
 
     @property
     def eager(self) -> bool:
@@ -107,6 +108,7 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
             for layer in layers
             if getattr(layer, "seed_generator", None) is not None and not isinstance(layer, tf.keras.Model)
         ),
+        has_compile_args=bool(case.value_of("compile_args")),
     )
 
 

@@ -119,7 +119,10 @@ class Search:
         given: list[tuple[str, dict[str, Any]]] = [("compiled by XLA", {"jit_compile": True})]
         if self.facts.multiple == 1:
             given.insert(0, (f"steps_per_execution={STEPS_IN_CALL}", {"steps_per_execution": STEPS_IN_CALL}))
-        return [Way(f"fit(), {name}", "fit", code.compiled(**args), args) for name, args in given]
+        added = self.facts.has_compile_args
+        return [
+            Way(f"fit(), {name}", "fit", code.compiled(added=added, **args), args) for name, args in given
+        ]
 
     def _of_call(self, step: Way | None) -> Way:
         assert self.facts.names
