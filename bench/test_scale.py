@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bench.arms import FastArm, make_arm
+from bench.arms import make_arm
 from bench.counts import step_flops
 from bench.harness import References, fewest, measure
 from bench.rows import start_row
@@ -18,6 +18,7 @@ from loops.device import Device
 from loops.fast.rungs import best_rung
 from loops.measure.arms import Arm, FunctionArm
 from loops.measure.memory import allocated_bytes
+from loops.measure.rungs import FastArm
 from loops.metrics import RunningMetrics
 from loops.tape import make_train_step
 from model import FashionCNN, new_model

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+RUNGS = ("graph", "fused-adam", "pool-first", "parts", "compiled")  # of the fast loop, in its order
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -10,7 +12,8 @@ class TrainConfig:
     `learning_rate` and `adam_epsilon` are Adam's (Keras's default epsilon is 1e-7; the other
     constants stay at Keras's defaults). `seed` decides initial weights and batch order.
     `jit_compile` is explicit, never "auto": auto means XLA for fit() on a GPU and nothing for
-    a bare tf.function, and then the two loops would run different programs.
+    a bare tf.function, and then the two loops would run different programs. `rung` names a rung of
+    the fast loop, which alone reads it; None is the rung that was best for the device where it was measured.
     """
 
     epochs: int = 3
@@ -19,6 +22,7 @@ class TrainConfig:
     adam_epsilon: float = 1e-7
     seed: int = 0
     jit_compile: bool = False
+    rung: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "seed"):
@@ -27,6 +31,8 @@ class TrainConfig:
         for name in ("learning_rate", "adam_epsilon"):
             if not isinstance(getattr(self, name), int | float):
                 raise ValueError(f"{name} must be a number")
+        if self.rung is not None and self.rung not in RUNGS:
+            raise ValueError(f"rung must be one of {', '.join(RUNGS)}")
         if min(self.epochs, self.batch_size) < 1:
             raise ValueError("epochs and batch_size must be at least 1")
         if not 0 <= self.seed < 2**32:

@@ -61,7 +61,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line names, by their names in TrainConfig."""
-    names = ("epochs", "batch_size", "learning_rate", "seed")
+    names = ("epochs", "batch_size", "learning_rate", "seed", "rung")
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,13 @@ from loops.commands.options import (
     prepare,
     seed,
 )
-from loops.config import TrainConfig
+from loops.config import RUNGS, TrainConfig
+from loops.device import Device
+from loops.errors import UserError
 from loops.history import CURVE_EVERY
 
 if TYPE_CHECKING:
+    from loops.data import FashionMnist
     from loops.run.context import Training
     from loops.run.experiment import Outcome, RunOptions
     from model import FashionCNN
@@ -37,6 +41,11 @@ def add_to(commands: Subparsers) -> None:
         if name == "tape":
             help_fast = "train the same mathematics the fastest way, which rounds differently (docs/speed.md)"
             parser.add_argument("--fast", action="store_true", help=help_fast)
+            parser.add_argument(
+                "--rung",
+                choices=RUNGS,
+                help="with this rung of the fast loop; --fast alone takes the one that is fastest here",
+            )
         if name != "both":
             parser.add_argument("--resume", metavar="RUN", help="go on with this run, by its name in --runs")
 
@@ -66,7 +75,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, print, and return the exit code: 1 where two loops differ on a CPU, where they never should."""
     loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
-    if getattr(options, "fast", False):
+    if getattr(options, "fast", False) or getattr(options, "rung", None):
         loops = ("fast",)
     config, resume = TrainConfig(**given_settings(options)), None
     if getattr(options, "resume", None):
@@ -81,8 +90,25 @@ def run(options: argparse.Namespace) -> int:
     _warn_of_a_large_batch(config.batch_size, len(images.train))
     from loops.run.context import Training
 
+    if loops == ("fast",):
+        config = _with_rung(config, images, where, resumed=resume is not None)
     trainings = [Training(loop, config, images, where) for loop in loops]
     return _train_all(trainings, options, resume)
+
+
+def _with_rung(config: TrainConfig, images: "FashionMnist", where: Device, *, resumed: bool) -> TrainConfig:
+    """The config with the rung that is fastest on this machine, where it names none."""
+    from loops.fast.rungs import BY_KEY, runs_on
+
+    if config.rung is None:
+        if resumed:  # of a run that was begun before rungs were named
+            return config
+        from loops.measure.rungs import fastest_rung
+
+        return replace(config, rung=fastest_rung(images.train, config.batch_size, where, print))
+    if not runs_on(BY_KEY[config.rung], where.kind):
+        raise UserError(f"--rung {config.rung}: its kernels are compiled for a CPU: use --device cpu.")
+    return config
 
 
 def _warn_of_a_large_batch(batch_size: int, count: int) -> None:
@@ -110,8 +136,6 @@ def _train_all(trainings: "Sequence[Training]", options: argparse.Namespace, res
 
 
 def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, summary: bool) -> "Outcome":
-    from dataclasses import replace
-
     from loops.commands.console import EpochBars, format_confusion, format_scores
     from loops.run.experiment import run_experiment
 
@@ -136,9 +160,9 @@ def _print_heading(training: "Training") -> None:
         f"learning rate {config.learning_rate}, seed {config.seed}"
     )
     if training.loop == "fast":
-        from loops.fast.rungs import best_rung
+        from loops.fast.rungs import rung_of
 
-        rung = best_rung(training.device.kind)
+        rung = rung_of(config.rung, training.device.kind)
         print(f"rung: {rung.name}{_compile_note() if rung.compiled else ''}")
 
 

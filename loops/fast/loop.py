@@ -10,7 +10,7 @@ import tensorflow as tf
 from loops.batches import evaluation_stream, permutation, prepare
 from loops.config import TrainConfig
 from loops.data import FashionMnist, Split
-from loops.fast.rungs import Rung, best_rung, loss_and_gradients
+from loops.fast.rungs import Rung, loss_and_gradients, rung_of
 from loops.history import NO_HOOKS, EpochRecord, History, Hooks, Live, Position
 from loops.metrics import RunningMetrics, Sums
 from loops.tape import make_test_step, validate
@@ -30,13 +30,15 @@ def train(
 ) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch.
 
-    The same batches and mathematics as the plain tape, run by `rung`, by default the best for
-    the device. One call runs many steps, so `on_step` is called after each call, not after each step.
+    The same batches and mathematics as the plain tape, run by `rung`, by default the one that the config
+    names, else the best for the device. One call runs many steps, so `on_step` is called after each call,
+    not after each step.
     """
     kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     running = RunningMetrics()
-    run_steps, run_rest = make_steps(model, optimizer, running, data.train, config, rung or best_rung(kind))
+    rung = rung or rung_of(config.rung, kind)
+    run_steps, run_rest = make_steps(model, optimizer, running, data.train, config, rung)
     test_step = make_test_step(model, running, jit_compile=config.jit_compile)
     test_batches = evaluation_stream(data.test, config.batch_size)
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))

@@ -1,11 +1,14 @@
 """The ladder: what the fast loop does otherwise than the tape: four small changes, and a step of our own."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
+
+from loops.config import RUNGS
 
 # (model, float32 images (n, 28, 28, 1)) → class probabilities (n, 10), Keras's logits behind them
 Forward = Callable[[tf.keras.Model, tf.Tensor], tf.Tensor]
@@ -82,9 +85,22 @@ COMPILED = Rung(
 LADDER = (EPOCH, FUSED_ADAM, POOL_FIRST, IN_PARTS, COMPILED)
 
 
+BY_KEY: Mapping[str, Rung] = MappingProxyType(dict(zip(RUNGS, LADDER, strict=True)))
+
+
 def best_rung(device_kind: str) -> Rung:
     """The rung that was fastest where it was measured (docs/speed.md)."""
     return COMPILED if device_kind == "cpu" else POOL_FIRST
+
+
+def rung_of(key: str | None, device_kind: str) -> Rung:
+    """The rung by its name on the command line; the best for the device where none is named."""
+    return BY_KEY[key] if key else best_rung(device_kind)
+
+
+def runs_on(rung: Rung, device_kind: str) -> bool:
+    """Whether the device can run it."""
+    return device_kind == "cpu" or not rung.compiled
 
 
 def loss_and_gradients(

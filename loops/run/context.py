@@ -34,7 +34,10 @@ class Training:
     @property
     def settings(self) -> dict[str, Any]:
         """The loop and its settings, as config.json holds them."""
-        return {"loop": self.loop, **asdict(self.config)}
+        settings = asdict(self.config)
+        if self.config.rung is None:  # as runs have it that were made before there was a choice
+            del settings["rung"]
+        return {"loop": self.loop, **settings}
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 EPOCHS = 20  # of 5 steps on 250 images; with a checkpoint at each step, most moments lie in a save
 SMALL = [sys.executable, "-m", "tests.small_cli"]
 SETTINGS = ["--epochs", str(EPOCHS), "--batch-size", "60", "--seed", "5", "--checkpoint-every", "1"]
-LOOPS = {"fit": ["fit"], "tape": ["tape"], "fast": ["tape", "--fast"]}
+LOOPS = {"fit": ["fit"], "tape": ["tape"], "fast": ["tape", "--rung", "compiled"]}
 TOGETHER = 2  # processes at a time
 
 
