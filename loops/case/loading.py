@@ -137,6 +137,16 @@ class Case:
         """Whether the user's step is called with model and optimizer, rather than with the data alone."""
         return self._arguments is not None and self._arguments.with_model
 
+    @property
+    def takes_whole_batch(self) -> bool:
+        """Whether the step takes a batch as one tuple."""
+        return self._arguments is not None and self._arguments.whole
+
+    @property
+    def data_count(self) -> int:
+        """How many parts of a batch the step takes; all that there are where it is not known."""
+        return self._arguments.count if self._arguments is not None else 3
+
     def step(self, model: tf.keras.Model, optimizer: Any, *data: Any) -> Any:
         """One step of the user's, called with those of its arguments that it takes."""
         assert self.train_step is not None

@@ -23,6 +23,7 @@ from loops.measure.parts import Parts, parts_of
 from loops.measure.peak import FIT as FIT_ITSELF
 from loops.measure.peak import PeakProcess
 from loops.measure.rates import measured_processor
+from loops.measure.retraces import retraces_of
 from loops.measure.verdict import judged
 from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
@@ -81,7 +82,7 @@ def _measure(
         samples = _timed(facts, best, with_input=with_input, say=say)
         rows += _rows(samples, size, best, peaks, with_input=with_input)
     say("where does your step go?")
-    parts = _parts(facts)
+    parts, retraces = _parts(facts), retraces_of(facts)
     return Measurement(
         path.name,
         size,
@@ -94,6 +95,7 @@ def _measure(
         device=device.kind,
         device_name=device.name,
         parts=parts,
+        retraces=retraces,
         bounds=None if assumed is None else _bounds(facts, device, assumed),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from loops.measure.bound import Bounds
 from loops.measure.parts import Parts
 from loops.measure.ratios import Ratio, verdict
+from loops.measure.retraces import Retraces
 from loops.measure.ways.trying import Tried, Way
 
 AGAIN, PLANTED = "fit() again", "fit() again, slowed"
@@ -39,7 +40,8 @@ class Measurement:
     """The rows of a case, the ways that were tried, and whether the step computes what fit() does.
 
     `best` is the fastest way that computes the same, None where none is worth while. `parts` says where the
-    step's time goes, `bounds` what can be known of other processors where that was asked for.
+    step's time goes, `bounds` what can be known of other processors where that was asked for, `retraces` how
+    often a tf.function is traced.
     """
 
     case: str
@@ -54,6 +56,7 @@ class Measurement:
     device_name: str = ""
     parts: Parts | None = None
     bounds: Bounds | None = None
+    retraces: Retraces | None = None
 
     def row(self, arm: str, *, with_input: bool = False) -> Row | None:
         """The row of an arm, None where it was not measured."""
@@ -62,8 +65,8 @@ class Measurement:
 
     @property
     def best_row(self) -> Row | None:
-        """The row of the way that is recommended, without input."""
-        return self.row(self.best.name) if self.best else None
+        """The row of the way that is recommended: without input, unless it changes the input."""
+        return self.row(self.best.name, with_input=self.best.with_input) if self.best else None
 
     def word(self, row: Row) -> str:
         """The word for a row's ratio, held against the control with the same input."""
@@ -92,7 +95,8 @@ class Measurement:
         if row.to_step is None or row.to_step.high >= 1:
             return "; no way to run it faster was shown"
         word = next(tried.grade.word for tried in self.tried if tried.way == self.best)
-        return f"; {self.best.name}: {short(row.ratio)}, {word}"
+        where = " with input" if row.with_input else ""
+        return f"; {self.best.name}: {short(row.ratio)}{where}, {word}"
 
 
 def short(ratio: Ratio) -> str:

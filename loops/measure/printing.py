@@ -32,6 +32,8 @@ def as_text(measured: Measurement) -> str:
     blocks += [*_table(HEADS, [_cells(measured, row) for row in measured.rows]), ""]
     if measured.parts:
         blocks += [measured.parts.sentence(eager=measured.eager), ""]
+    if measured.retraces and measured.retraces.count:
+        blocks += [*textwrap.wrap(measured.retraces.sentence(), WIDTH), ""]
     own = measured.row(STEP)
     if measured.bounds and own:
         lines = measured.bounds.lines(own.ms_per_step)

@@ -1,16 +1,21 @@
 """Ways to run a step faster: the pasted code computes the same, or is refused with the reason."""
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loops.case.loading import Case
 from loops.diagnose.trainings import Trainings, train_both
+from loops.measure.engine import fit_of
+from loops.measure.makes import Makes, Samples
 from loops.measure.ways import code
 from loops.measure.ways import facts as module
 from loops.measure.ways.code import Names
 from loops.measure.ways.facts import Facts, facts_of
-from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, WITHIN_ROUNDING, Grader
+from loops.measure.ways.grade import BIT_IDENTICAL, OTHER, REFUSED, WITHIN_ROUNDING, Grader
+from loops.measure.ways.trying import Search
 from tests.case.sources import LINE, SCRIPT, write
 
 CASE = """
@@ -141,3 +146,57 @@ def test_parts_divide_the_batch_and_follow_the_cores(tmp_path: Path, monkeypatch
     assert list(of_12_rows.part_counts) == [2, 4, 6]
     monkeypatch.setattr(module, "usable_cores", lambda: 16)  # at most 8, of which 6 divides 12
     assert list(of_12_rows.part_counts) == [6]
+
+
+@pytest.mark.parametrize("takes", ["model, optimizer, batch", "model, optimizer, x, y"])
+def test_many_steps_give_a_step_what_it_takes(takes: str, tmp_path: Path) -> None:
+    """A batch as one tuple, or two of the three parts that there are."""
+    source = case_with(tmp_path).read_text(encoding="utf-8")
+    if "batch" in takes:
+        more = (
+            "@tf.function\ndef train_step(model, optimizer, batch): return plain(model, optimizer, *batch)\n"
+        )
+    else:
+        more = "old = batches\ndef batches(): return ((x, y, np.ones(len(x))) for x, y in old())\n"
+        more += "@tf.function\ndef train_step(model, optimizer, x, y): return plain(model, optimizer, x, y)\n"
+    trainings, _, names = known(write(tmp_path, f"{source}\nplain = train_step\n{more}"))
+    assert names.data == ("next(batches)" if "batch" in takes else "*next(batches)[:2]")
+    assert Grader(trainings).many(code.many_steps(names)).passed
+
+
+def test_mixed_precision_is_other_mathematics_and_is_timed_but_never_passes(tmp_path: Path) -> None:
+    source = case_with(tmp_path).read_text(encoding="utf-8")
+    source = source.replace(
+        "tf.square(y - model(x, training=True))", "tf.square(y - tf.cast(model(x), tf.float32))"
+    )
+    trainings, _, names = known(write(tmp_path, source))
+    grade = Grader(trainings).other_mathematics(code.mixed_precision(names))
+    assert (grade.word, grade.timed, grade.passed) == (OTHER, True, False)
+    early = f"{source}\nmodel = make_model()\nmake_model = lambda: model\n"
+    trainings, _, names = known(write(tmp_path, early))
+    assert Grader(trainings).other_mathematics(code.mixed_precision(names)).why == (
+        "the model is made before this code stands"
+    )
+
+
+def test_the_input_of_the_fastest_way_is_timed_beside_that_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings, facts, _ = known(case_with(tmp_path))
+    seconds = {"fit()": 4.0, "as it is": 2.0, "input kept in memory": 1.0}
+    asked: list[tuple[list[str], bool]] = []
+
+    def time(makes: Makes, rounds: int) -> None:
+        given: list[Any] = [each.make for each in makes._contestants.values()]
+        with_input = [make.keywords["with_input"] for make in given]
+        asked.append((list(makes._contestants), all(with_input)))
+        for name in makes._contestants:
+            value = seconds.get(name.rpartition(", ")[2], 3.0)
+            makes.samples[name] = Samples([1.0], [[value] * rounds])
+
+    monkeypatch.setattr(Makes, "time", time)
+    search = Search(trainings, facts, functools.partial(fit_of, facts), lambda line: None)
+    best = search.best()
+    assert best
+    assert (best.name, best.with_input) == ("input kept in memory", True)
+    assert asked[-1] == (["fit()", "as it is", "input kept in memory"], True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+IMPORT = "import tensorflow as tf\n\n"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -9,7 +11,8 @@ class Names:
 
     `optimizer` is given where the step takes its data alone and updates by an optimizer of this name.
     `traced` says whether the step is a tf.function, `sparse` whether some gradients come as rows of a
-    variable (IndexedSlices), `imports_tf` whether TensorFlow is imported as tf.
+    variable (IndexedSlices), `imports_tf` whether TensorFlow is imported as tf. `data` is how the step is
+    given what next(batches) gives.
     """
 
     step: str
@@ -17,6 +20,7 @@ class Names:
     traced: bool = False
     sparse: bool = False
     imports_tf: bool = True
+    data: str = "*next(batches)"
 
     @property
     def plain(self) -> str:
@@ -30,7 +34,7 @@ class Names:
 
     def with_import(self, code: str) -> str:
         """The code, with the import that it needs."""
-        return code if self.imports_tf else f"import tensorflow as tf\n\n{code}"
+        return code if self.imports_tf else IMPORT + code
 
 
 def traced(names: Names, *, reduce_retracing: bool = False, jit_compile: bool = False) -> str:
@@ -97,13 +101,23 @@ _MANY = '''
 def {many}({arguments}batches, count):
     """Train `count` steps in one call; `batches` is iter(your tf.data.Dataset), `count` a tf.constant."""
     for _ in tf.range(count):
-        {step}({arguments}*next(batches))
+        {step}({arguments}{data})
 '''
 
 
 def many_steps(names: Names) -> str:
     """Any number of steps in one call: no Python between them."""
-    return names.with_import(_MANY.format(many=MANY, step=names.step, arguments=names.arguments).lstrip("\n"))
+    return names.with_import(
+        _MANY.format(many=MANY, step=names.step, arguments=names.arguments, data=names.data).lstrip("\n")
+    )
+
+
+BFLOAT16 = "mixed_bfloat16"
+
+
+def mixed_precision(names: Names) -> str:
+    """Products of bfloat16, variables of float32, in the model that is made after this line."""
+    return names.with_import(f"tf.keras.config.set_dtype_policy({BFLOAT16!r})\n")
 
 
 def compiled(*, added: bool = False, **arguments: object) -> str:

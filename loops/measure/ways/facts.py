@@ -1,5 +1,6 @@
 """What must be known of a case to say which ways apply to it, and why one cannot."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from loops.case.batches import Batch, batch_size
 from loops.case.loading import Case, Start
 from loops.case.running import is_graph_function, start_of
 from loops.measure.ways.code import Names
+from loops.measure.ways.source import Source, source_of
 from loops.run.cores import usable_cores
 
 MOST_PARTS = 8  # each is a copy of the step in the graph
@@ -22,7 +24,8 @@ class Facts:
     """Names of a case and what its model, its batches and this machine are like.
 
     `names` is None where the step has no top-level name to put another in its place; `meet` names the layers
-    in which the rows of a batch meet, `random` those that draw random numbers, with what they do.
+    in which the rows of a batch meet, `random` those that draw random numbers, with what they do. `bfloat16`
+    says whether this processor multiplies such numbers itself.
     """
 
     path: Path
@@ -36,6 +39,9 @@ class Facts:
     meet: tuple[str, ...]
     random: tuple[str, ...]
     has_compile_args: bool = False
+    source: Source | None = None
+    bfloat16: bool = False
+    imports_tf: bool = True
 
     @property
     def eager(self) -> bool:
@@ -91,6 +97,7 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
             traced=is_graph_function(case.train_step),
             sparse=any(isinstance(each, tf.keras.layers.Embedding) for each in layers),
             imports_tf=case.value_of("tf") is tf,
+            data=_data(case, len(epoch[0].data())),
         )
     shapes = {tuple(str(part.shape) for part in tf.nest.flatten(batch.data())) for batch in epoch[:CHECKED]}
     return Facts(
@@ -109,7 +116,27 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
             if getattr(layer, "seed_generator", None) is not None and not isinstance(layer, tf.keras.Model)
         ),
         has_compile_args=bool(case.value_of("compile_args")),
+        source=source_of(case, list(epoch)),
+        bfloat16=multiplies_bfloat16(),
+        imports_tf=case.value_of("tf") is tf,
     )
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether the processor that trains has products of bfloat16: a GPU, or a CPU whose flags say so."""
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    with contextlib.suppress(OSError):
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+        return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    return False
+
+
+def _data(case: Case, size: int) -> str:
+    """How the step takes what a Dataset gives next."""
+    if case.takes_whole_batch:
+        return "next(batches)"
+    return "*next(batches)" if case.data_count >= size else f"*next(batches)[:{case.data_count}]"
 
 
 def _meetings(layers: Sequence[tf.keras.layers.Layer]) -> list[str]:

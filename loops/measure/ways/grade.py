@@ -20,13 +20,14 @@ from loops.parity.differences import first_divergence
 from loops.parity.states import State, snapshot
 
 BIT_IDENTICAL, WITHIN_ROUNDING, REFUSED = "bit-identical", "within rounding", "refused"
+OTHER = "other mathematics"
 REPORTS = 1e-3  # a step's report may round by this share: it is for people to read
 LONGEST = 200  # characters of an error
 
 
 @dataclass(frozen=True)
 class Grade:
-    """How a way's training agrees with the step's own: BIT_IDENTICAL, WITHIN_ROUNDING or REFUSED, and why."""
+    """How a way's training agrees with the step's own, by one of the four words above, and why."""
 
     word: str
     why: str = ""
@@ -34,6 +35,11 @@ class Grade:
     @property
     def passed(self) -> bool:
         """Whether the way computes the same."""
+        return self.word in (BIT_IDENTICAL, WITHIN_ROUNDING)
+
+    @property
+    def timed(self) -> bool:
+        """Whether its time is of interest: other mathematics has its time shown, and is never recommended."""
         return self.word != REFUSED
 
 
@@ -46,12 +52,29 @@ class Grader:
     def step(self, paste: str) -> Grade:
         """The step as the pasted code makes it."""
         known = self._trainings
-        return _or_refused(
+        return or_refused(
             lambda: self._steps(
                 train_by_step(Case(known.path, paste), known.epoch, known.steps, known.start).states,
                 known.user.states,
             )
         )
+
+    def other_mathematics(self, paste: str) -> Grade:
+        """A training that is not meant to agree: how far it goes from the step's own."""
+        known = self._trainings
+
+        def train() -> Grade:
+            states = train_by_step(Case(known.path, paste), known.epoch, known.steps, known.start).states
+            last = min(len(states), len(known.user.states))
+            if first_divergence(known.user.states, states) is None:
+                return Grade(REFUSED, "the model is made before this code stands")
+            apart = departure(states[last - 1], known.user.states[last - 1], known.start)
+            return Grade(
+                OTHER,
+                f"after step {last} the weights are {apart:.1g} of the way from your step's",
+            )
+
+        return or_refused(train)
 
     def many(self, paste: str) -> Grade:
         """Several steps in one call: the state after the first pass, or after all steps of a shorter one."""
@@ -66,7 +89,7 @@ class Grader:
             case.run(MANY, functools.partial(many_of(case, model, optimizer, batches), tf.constant(count)))
             return self._ends(count, snapshot(model, optimizer, {}), known.user.states)
 
-        return _or_refused(train)
+        return or_refused(train)
 
     def steps_per_execution(self) -> Grade:
         """Training by fit() with several steps in one call: the state after a pass or a part of it."""
@@ -84,13 +107,13 @@ class Grader:
             case.run("fit()", lambda: model.fit(stream, **args))
             return self._ends(count, snapshot(model, optimizer, {}), known.fit.states)
 
-        return _or_refused(train)
+        return or_refused(train)
 
     def fit(self, compile_args: Mapping[str, Any]) -> Grade:
         """The training with further arguments of compile(), which leave its steps single."""
         known = self._trainings
         options = FitOptions(make_step=known.right_step, compile_args=dict(compile_args))
-        return _or_refused(
+        return or_refused(
             lambda: self._steps(
                 train_by_fit(Case(known.path), known.epoch, known.steps, known.start, options).states,
                 known.fit.states,
@@ -127,7 +150,8 @@ class Grader:
         )
 
 
-def _or_refused(grade: Callable[[], Grade]) -> Grade:
+def or_refused(grade: Callable[[], Grade]) -> Grade:
+    """The grade; REFUSED with the message where the case raises."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Model doesn't support `jit_compile=True`")

@@ -11,12 +11,14 @@ from loops.diagnose.trainings import Trainings
 from loops.measure import case_arms
 from loops.measure.arms import Arm
 from loops.measure.makes import Contestant, Makes, Say
-from loops.measure.ways import code
+from loops.measure.ways import code, source
 from loops.measure.ways.facts import Facts
 from loops.measure.ways.grade import REFUSED, Grade, Grader
+from loops.measure.ways.same_batches import grade_of_input
 
 ROUNDS = 7  # blocks of each way when it is first timed
 WORTH = 0.97  # a way must take at most this share of the step's own time
+WORTH_INPUT = 0.9  # the same for the input, which is timed in few blocks beside all of a step
 STEPS_IN_CALL = 16
 FIT, AS_IT_IS = "fit()", "as it is"
 
@@ -27,6 +29,8 @@ class Way:
 
     `kind` is "step" where the code makes another train_step, "many" where it adds a function that trains
     several steps, "fit" where it gives compile() further arguments. `parts` is into how many a batch is cut.
+    `with_input` says that it changes how batches come to the step, so that its time is the one with input;
+    `other` that it is other mathematics.
     """
 
     name: str
@@ -34,6 +38,8 @@ class Way:
     code: str
     compile_args: Mapping[str, Any] = field(default_factory=dict)
     parts: int = 0
+    with_input: bool = False
+    other: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def make_arm(facts: Facts, way: Way | None, *, with_input: bool, make_step: Any 
         CaseError: the case raises.
     """
     epoch = list(facts.epoch)
-    case = Case(facts.path, way.code if way and way.kind != "fit" else "")
+    case = Case(facts.path, way.code if way and (way.kind != "fit" or way.with_input) else "")
     if way and way.kind == "fit":
         case.compile_args |= way.compile_args
     if not facts.has_step or (way and way.kind == "fit"):
@@ -74,7 +80,7 @@ def multiple_of(facts: Facts, way: Way | None) -> int:
 class Search:
     """Finds the fastest way, in two stages: how a step is run, then many steps in one call."""
 
-    def __init__(self, trainings: Trainings, facts: Facts, fit: Callable[[], Arm], say: Say) -> None:
+    def __init__(self, trainings: Trainings, facts: Facts, fit: Callable[..., Arm], say: Say) -> None:
         self.facts = facts
         self.tried: list[Tried] = []
         self._grader, self._fit, self._say = Grader(trainings), fit, say
@@ -91,7 +97,34 @@ class Search:
         if self.facts.names and (step or not self.facts.eager):  # else there is nothing to put into a graph
             first += self._stage([self._of_call(step)])
         fastest = min(first, key=self._ratio_of, default=None)
-        return fastest if fastest and self._ratio_of(fastest) < WORTH * self._own else None
+        if fastest and self._ratio_of(fastest) >= WORTH * self._own:
+            fastest = None
+        return self._with_better_input(fastest) or fastest
+
+    def _with_better_input(self, fastest: Way | None) -> Way | None:
+        """The fastest way with its batches brought to it otherwise, where that is worth while."""
+        ways = self._stage(self._of_input(fastest), fastest, with_input=True)
+        better = min(ways, key=self._ratio_of, default=None)
+        return better if better and self._ratio_of(better) < WORTH_INPUT * self._own else None
+
+    def _of_input(self, fastest: Way | None) -> list[Way]:
+        own = self.facts.source
+        if own is None:
+            return []
+        base = fastest or Way("", "step" if self.facts.has_step else "fit", "")
+        codes = {source.KEPT: source.kept(own, as_list=base.kind == "step")}
+        if own.dataset:
+            codes[source.PREFETCHED] = source.prefetched(own)
+        imports = "" if self.facts.imports_tf or "import tensorflow as tf" in base.code else code.IMPORT
+        return [
+            replace(
+                base,
+                name=f"{base.name}, {name}" if fastest else name,
+                code="\n".join(each for each in (base.code, imports + text) if each),
+                with_input=True,
+            )
+            for name, text in codes.items()
+        ]
 
     def _ratio_of(self, way: Way) -> float:
         return next((t.ratio for t in self.tried if t.way == way and t.ratio is not None), float("inf"))
@@ -110,6 +143,8 @@ class Search:
                 Way("tf.function with reduce_retracing", "step", code.traced(names, reduce_retracing=True))
             )
         ways.append(Way("compiled by XLA", "step", code.traced(names, jit_compile=True)))
+        if self.facts.bfloat16:
+            ways.append(Way("mixed precision (bfloat16)", "step", code.mixed_precision(names), other=True))
         return ways + [
             Way(f"in {count} parts side by side", "step", code.in_parts(names, count), parts=count)
             for count in self.facts.part_counts
@@ -130,25 +165,33 @@ class Search:
         names = replace(self.facts.names, imports_tf=self.facts.names.imports_tf or bool(step))
         return Way(f"{name}many steps in one call", "many", before + code.many_steps(names))
 
-    def _stage(self, ways: Sequence[Way]) -> list[Way]:
-        """Grade the ways, and time those that compute the same: what is left of them."""
+    def _stage(
+        self, ways: Sequence[Way], beside: Way | None = None, *, with_input: bool = False
+    ) -> list[Way]:
+        """Grade the ways, and time those that are not refused, `beside` the case's own step or another way.
+
+        What is left of them computes the same.
+        """
         graded = []
         for way in ways:
             self._say(f"does it compute the same? {way.name}")
             graded.append(Tried(way, self._graded(way)))
-        passed = {tried.way.name: tried.way for tried in graded if tried.grade.passed}
-        if passed:
-            self._say(f"how fast? {', '.join(passed)}")
-            graded = self._timed(graded, passed)
+        timed = {tried.way.name: tried.way for tried in graded if tried.grade.timed}
+        if timed:
+            self._say(f"how fast? {', '.join(timed)}")
+            graded = self._timed(graded, timed, beside, with_input=with_input)
         self.tried += graded
         return [tried.way for tried in graded if tried.grade.passed]
 
-    def _timed(self, graded: Sequence[Tried], passed: Mapping[str, Way]) -> list[Tried]:
-        """With the time of each over fit()'s, in one make beside the case's own step."""
-        arms = {FIT: Contestant(self._fit, self.facts.multiple)}
-        named: dict[str, Way | None] = {AS_IT_IS: None, **passed}
+    def _timed(
+        self, graded: Sequence[Tried], ways: Mapping[str, Way], beside: Way | None, *, with_input: bool
+    ) -> list[Tried]:
+        """With the time of each over fit()'s, in one make beside the case's own step or another way."""
+        fit = functools.partial(self._fit, with_input=with_input)
+        arms = {FIT: Contestant(fit, self.facts.multiple)}
+        named: dict[str, Way | None] = {AS_IT_IS: beside, **ways}
         for name, way in named.items():
-            make = functools.partial(make_arm, self.facts, way, with_input=False)
+            make = functools.partial(make_arm, self.facts, way, with_input=with_input)
             arms[name] = Contestant(make, multiple_of(self.facts, way), optional=way is not None)
         makes = Makes(arms)
         makes.time(ROUNDS)
@@ -163,14 +206,26 @@ class Search:
         ]
 
     def _graded(self, way: Way) -> Grade:
+        if way.with_input:
+            return self._graded_by_input(way)
         if way.kind == "fit":
             if "steps_per_execution" in way.compile_args:
                 return self._grader.steps_per_execution()
             return self._grader.fit(way.compile_args)
         if way.kind == "many":
             return self._grader.many(way.code)
+        return self._grader.other_mathematics(way.code) if way.other else self._graded_step(way)
+
+    def _graded_step(self, way: Way) -> Grade:
         grade = self._grader.step(way.code)
         reasons = (self.facts.meet if way.parts else ()) + self.facts.random[:1]
         if grade.passed or not reasons or "raised" in grade.why:
             return grade
         return Grade(REFUSED, f"{'; '.join(reasons)}: {grade.why}")
+
+    def _graded_by_input(self, way: Way) -> Grade:
+        """The grade of its batches, and of what it trains by where that is a way of its own."""
+        base, _, name = way.name.rpartition(", ")
+        grade = grade_of_input(self.facts.path, name, way.code)
+        words = [tried.grade.word for tried in self.tried if tried.way.name == base]
+        return replace(grade, word=words[0]) if words and grade.passed else grade
