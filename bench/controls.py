@@ -95,7 +95,8 @@ def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines]
+    whole = lines[:-1] if lines and not lines[-1].endswith("}") else lines  # cut off while it was written
+    return [json.loads(line) for line in whole]
 
 
 if __name__ == "__main__":

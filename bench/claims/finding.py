@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from loops.measure.ratios import Ratio
 
 STILL, SMALLER, NO_LONGER, NOT_SHOWN = "still so", "still so, but less", "no longer", "no difference shown"
+UNDECIDED = "undecided: the interval holds both 1 and the reported factor"
+DIRECTION = 0.01  # a factor that is this near to 1 stands for a direction alone
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ def short(ratio: Ratio) -> str:
 def verdict_on(ratio: Ratio, reported: float) -> str:
     """Whether a reported ratio still holds: in its direction, and in its size."""
     if not ratio.excludes(1):
+        if abs(reported - 1) > DIRECTION and not ratio.excludes(reported):
+            return UNDECIDED
         return f"{NO_LONGER}: {NOT_SHOWN}"
     if (ratio.median > 1) != (reported > 1):
         return f"{NO_LONGER}: it is the other way round"

@@ -2,8 +2,9 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loops import device
 from loops.commands.options import Subparsers, add_command, start
@@ -56,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{options.case}: is not a file. docs/diagnose.md says what a case file holds.")
     environment = dict(os.environ)  # before a GPU is hidden from this process
     both = options.device == ALL
-    there, has_gpu = None, both and device.gpu_is_there(environment)
+    there: Mapping[str, Any] | None = None
+    has_gpu = both and device.gpu_is_there(environment)
     if has_gpu:
         from loops.measure.both_devices import measure_on_gpu
 
@@ -67,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         from loops.measure.printing import write_measurement
 
-        write_measurement(measured, options.json)
+        write_measurement(measured, options.json, there)
     if not options.no_board:
         from loops.measure.board import write_board
 
@@ -95,12 +97,12 @@ def _measured(options: argparse.Namespace, *, both: bool) -> "Measurement":
     return measured
 
 
-def _print_worth(measured: "Measurement", there: object, *, has_gpu: bool) -> None:
+def _print_worth(measured: "Measurement", there: Mapping[str, Any] | None, *, has_gpu: bool) -> None:
     from loops.measure.both_devices import worth
     from loops.measure.bound import NO_GPU
 
     print("\nWhat does a GPU buy?")
-    if isinstance(there, dict):
+    if there is not None:
         print("\n".join(worth(measured, there)))
     elif has_gpu:
         print("The GPU's own measurement failed; its message stands above.")

@@ -36,8 +36,9 @@ class Bounds:
             least = 1000 * each.floor(work.flops, work.bytes)
             told.append(
                 f"{each.name}, assumed {_amount(each.flops_per_second, 'FLOP/s')} and "
-                f"{_amount(each.bytes_per_second, 'B/s')}: a bound, not a measurement: no step can take less "
-                f"than {_time(least)} there: at most {_times(ms_per_step / least)} as fast as here"
+                f"{_amount(each.bytes_per_second, 'B/s')}: a bound, not a measurement: no step whose "
+                f"variables leave the cache can take less than {_time(least)} there: at most "
+                f"{_times(ms_per_step / least)} as fast as here"
             )
         if self.assumed:
             told.append("A GPU's step also takes the time to start each kernel, which this bound leaves out.")

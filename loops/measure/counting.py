@@ -12,7 +12,7 @@ from loops.case.batches import Batch
 from loops.case.loading import Case, Start
 from loops.measure import case_arms
 
-PASSES = 2  # a step reads and writes each variable that it updates
+READING = ("ReadVariableOp", "ResourceGather")  # of a variable that is not updated, nothing else is done
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 WHILES = ("While", "StatelessWhile")
 BRANCHES = ("If", "StatelessIf")
@@ -22,9 +22,9 @@ BRANCHES = ("If", "StatelessIf")
 class Work:
     """Of one step: operations of its matrix products and convolutions, and the bytes that it must move.
 
-    A multiply-add counts as two. The bytes are those of the batch, and of each variable once for reading
-    and once for writing, as if all else stayed in cache; tables of which only some rows are read are left
-    out. `uncounted` names what could not be counted, so that the true figures are larger.
+    A multiply-add counts as two. The bytes are those of the batch, and of each variable once for reading and,
+    where it is updated, once for writing, as if all else stayed in cache; tables of which only some rows are
+    read are left out. `uncounted` names what could not be counted, so that the true figures are larger.
     """
 
     flops: int
@@ -44,11 +44,17 @@ def work_of(case: Case, epoch: Sequence[Batch], start: Start) -> Work:
     flops = counter.flops(graph, 1)
     moved = sum(tensor.dtype.size * math.prod(tensor.shape) for tensor in tf.nest.flatten(batch.data()))
     moved += sum(
-        PASSES * variable.dtype.size * math.prod(variable.shape)
+        (2 if _is_written(variable, graph) else 1) * variable.dtype.size * math.prod(variable.shape)
         for variable in graph.variables
         if variable.dtype.is_floating and not counter.is_table(variable, graph)
     )
     return Work(flops, moved, tuple(sorted(counter.uncounted)))
+
+
+def _is_written(variable: Any, graph: Any) -> bool:
+    """Whether anything but reading is done with the variable; of a function that is called, it is assumed."""
+    inner = [mine for outer, mine in graph.captures if outer is variable.handle]
+    return any(op.type not in READING for each in inner for op in each.consumers())
 
 
 def _specs(batch: Batch) -> tuple[Any, ...]:

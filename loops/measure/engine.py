@@ -24,9 +24,10 @@ from loops.measure.peak import FIT as FIT_ITSELF
 from loops.measure.peak import PeakProcess
 from loops.measure.rates import measured_processor
 from loops.measure.retraces import retraces_of
+from loops.measure.threads import SETTINGS, ThreadsProcess
 from loops.measure.verdict import judged
 from loops.measure.ways.facts import Facts, read_facts
-from loops.measure.ways.trying import FIT, Search, Tried, Way, make_arm, multiple_of
+from loops.measure.ways.trying import FIT, Processes, Search, Tried, Way, make_arm, multiple_of
 
 MAKES, MAKES_WITH_INPUT = 6, 4
 ROUNDS = 24  # blocks of each arm in a make: their medians then differ by 2 to 3 % from make to make
@@ -60,6 +61,24 @@ def measure(
 def _measure(
     path: Path, say: Say, *, ways: bool, device: Device, assumed: Sequence[Processor] | None
 ) -> Measurement:
+    with contextlib.ExitStack() as stack:
+        processes: dict[str, ThreadsProcess] = {}
+        if ways and device.kind == "cpu":  # their TensorFlow starts while nothing is timed
+            for name in SETTINGS:
+                processes[name] = ThreadsProcess(path, name)
+                stack.callback(processes[name].close)
+        return _measure_beside(path, say, processes, ways=ways, device=device, assumed=assumed)
+
+
+def _measure_beside(
+    path: Path,
+    say: Say,
+    processes: Processes,
+    *,
+    ways: bool,
+    device: Device,
+    assumed: Sequence[Processor] | None,
+) -> Measurement:
     say("does your step compute what fit() does?")
     with contextlib.ExitStack() as stack:  # their memory, while nothing is timed
         beside = {name: _peak_of(path, arm, device, stack) for name, arm in ((FIT, FIT_ITSELF), (STEP, None))}
@@ -71,7 +90,7 @@ def _measure(
     best: Way | None = None
     tried: list[Tried] = []
     if ways and verdict.trainings:
-        search = Search(verdict.trainings, facts, functools.partial(fit_of, facts), say)
+        search = Search(verdict.trainings, facts, functools.partial(fit_of, facts), say, processes)
         best, tried = search.best(), search.tried
     if best:
         say(f"memory of {best.name}")
@@ -79,7 +98,7 @@ def _measure(
             peaks[best.name] = _peak_of(path, best, device, stack).result().bytes
     rows = []
     for with_input in (False, True):
-        samples = _timed(facts, best, with_input=with_input, say=say)
+        samples = _timed(facts, best, processes, with_input=with_input, say=say)
         rows += _rows(samples, size, best, peaks, with_input=with_input)
     say("where does your step go?")
     parts, retraces = _parts(facts), retraces_of(facts)
@@ -127,12 +146,14 @@ def fit_of(facts: Facts, *, with_input: bool = False) -> Arm:
     )
 
 
-def _timed(facts: Facts, best: Way | None, *, with_input: bool, say: Say) -> Mapping[str, Samples]:
+def _timed(
+    facts: Facts, best: Way | None, processes: Processes, *, with_input: bool, say: Say
+) -> Mapping[str, Samples]:
     """Time fit() twice, the step and the best way, each made anew several times."""
     fit = functools.partial(fit_of, facts, with_input=with_input)
     arms = {name: Contestant(fit, facts.multiple) for name in (FIT, AGAIN)}
     for name, way in {STEP: None, **({best.name: best} if best else {})}.items():
-        own = functools.partial(make_arm, facts, way, with_input=with_input)
+        own = functools.partial(make_arm, facts, way, with_input=with_input, processes=processes)
         arms[name] = Contestant(own, multiple_of(facts, way), optional=way is not None)
     makes = Makes(arms, None if with_input else Planted(PLANTED, AGAIN, PLANTED_SHARE))
     count = MAKES_WITH_INPUT if with_input else MAKES

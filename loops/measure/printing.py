@@ -1,12 +1,14 @@
 """A measurement as tables that end with its sentence and the recommended code, and as JSON."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from loops.files import write_json
 from loops.measure.measurement import STEP, Measurement, Row
+from loops.measure.threads import SETTINGS
 from loops.measure.ways.trying import Tried
 
 HEADS = (
@@ -42,8 +44,12 @@ def as_text(measured: Measurement) -> str:
     row = measured.best_row
     if measured.best and row and row.to_step and row.to_step.high < 1:
         where = "" if measured.best.kind == "fit" else " below your step"
-        blocks += ["", f"To run it so, paste this{where}:", ""]
-        blocks += [f"    {line}".rstrip() for line in measured.best.code.splitlines()]
+        if measured.best.code:
+            blocks += ["", f"To run it so, paste this{where}:", ""]
+            blocks += [f"    {line}".rstrip() for line in measured.best.code.splitlines()]
+        if measured.best.threads:
+            given = " ".join(f"{name}={value}" for name, value in SETTINGS[measured.best.threads].items())
+            blocks += ["", f"Start your program with these threads: {given} python …"]
     return "\n".join(blocks)
 
 
@@ -74,10 +80,12 @@ def _cells(measured: Measurement, row: Row) -> tuple[str, ...]:
     )
 
 
-def write_measurement(measured: Measurement, path: Path) -> None:
+def write_measurement(measured: Measurement, path: Path, there: Mapping[str, Any] | None = None) -> None:
     """Write rows, ways, verdict and sentence as JSON; times are milliseconds and seconds.
+
+    `there` is what the same file of the GPU's own process holds, where there was one.
 
     Raises:
         FileError: the file cannot be written.
     """
-    write_json(path, {**asdict(measured), "sentence": measured.sentence()})
+    write_json(path, {**asdict(measured), "sentence": measured.sentence(), "gpu": there})

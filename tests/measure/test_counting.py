@@ -42,8 +42,8 @@ def test_dense_layers_forward_and_both_gradients(tmp_path: Path) -> None:
     first, second = 5 * 4 * 7, 5 * 7 * 3  # products of one pass; no gradient of the model's own input
     assert work.flops == 2 * (2 * first + 3 * second)
     parameters = 4 * 7 + 7 + 7 * 3 + 3
-    slots = 1  # SGD's rate, beside its counter of steps
-    assert work.bytes == 4 * (5 * 4 + 5 * 3 + 2 * (parameters + slots))
+    rate = 1  # of SGD, which is read only; its counter of steps is no float
+    assert work.bytes == 4 * (5 * 4 + 5 * 3 + 2 * parameters + rate)
     assert not work.uncounted
 
 
@@ -101,3 +101,11 @@ def test_what_was_not_counted_is_named() -> None:
 def test_processor_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be like"):
         read_processor(text)
+
+
+def test_a_frozen_layer_is_read_and_not_written(tmp_path: Path) -> None:
+    layers = "tf.keras.layers.Dense(4{frozen}), tf.keras.layers.Dense(3)"
+    trained, frozen = (
+        counted(tmp_path, "(8,)", layers.format(frozen=more)).bytes for more in ("", ", trainable=False")
+    )
+    assert trained - frozen == (8 * 4 + 4) * 4  # bytes of kernel and bias, once

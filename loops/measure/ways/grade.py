@@ -59,6 +59,10 @@ class Grader:
             )
         )
 
+    def states(self, train: Callable[[], list[State]]) -> Grade:
+        """A training by the case's step that was run elsewhere."""
+        return or_refused(lambda: self._steps(train(), self._trainings.user.states))
+
     def other_mathematics(self, paste: str) -> Grade:
         """A training that is not meant to agree: how far it goes from the step's own."""
         known = self._trainings

@@ -11,14 +11,15 @@ from loops.diagnose.trainings import Trainings
 from loops.measure import case_arms
 from loops.measure.arms import Arm
 from loops.measure.makes import Contestant, Makes, Say
+from loops.measure.threads import ThreadsArm, ThreadsProcess
 from loops.measure.ways import code, source
 from loops.measure.ways.facts import Facts
-from loops.measure.ways.grade import REFUSED, Grade, Grader
+from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, Grade, Grader
 from loops.measure.ways.same_batches import grade_of_input
 
 ROUNDS = 7  # blocks of each way when it is first timed
 WORTH = 0.97  # a way must take at most this share of the step's own time
-WORTH_INPUT = 0.9  # the same for the input, which is timed in few blocks beside all of a step
+WORTH_MORE = 0.9  # the same for input and threads, on top of a way: less is not worth the change
 STEPS_IN_CALL = 16
 FIT, AS_IT_IS = "fit()", "as it is"
 
@@ -30,7 +31,8 @@ class Way:
     `kind` is "step" where the code makes another train_step, "many" where it adds a function that trains
     several steps, "fit" where it gives compile() further arguments. `parts` is into how many a batch is cut.
     `with_input` says that it changes how batches come to the step, so that its time is the one with input;
-    `other` that it is other mathematics.
+    `other` that it is other mathematics. `threads` names settings of threads, for which a process of its own
+    is needed.
     """
 
     name: str
@@ -40,6 +42,11 @@ class Way:
     parts: int = 0
     with_input: bool = False
     other: bool = False
+    threads: str = ""
+
+
+Processes = Mapping[str, ThreadsProcess]  # by the name of their setting
+NONE: Processes = {}
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,23 @@ class Tried:
     ratio: float | None = None
 
 
-def make_arm(facts: Facts, way: Way | None, *, with_input: bool, make_step: Any = None) -> Arm:
+def make_arm(
+    facts: Facts,
+    way: Way | None,
+    *,
+    with_input: bool,
+    make_step: Any = None,
+    processes: Processes = NONE,
+) -> Arm:
     """The arm of a way; None is the case's own step, or its own fit() where it has none.
+
+    A way with thread settings runs in the process that has them, where that is given.
 
     Raises:
         CaseError: the case raises.
     """
+    if way and way.threads in processes:
+        return ThreadsArm(processes[way.threads], way, with_input=with_input)
     epoch = list(facts.epoch)
     case = Case(facts.path, way.code if way and (way.kind != "fit" or way.with_input) else "")
     if way and way.kind == "fit":
@@ -80,10 +98,18 @@ def multiple_of(facts: Facts, way: Way | None) -> int:
 class Search:
     """Finds the fastest way, in two stages: how a step is run, then many steps in one call."""
 
-    def __init__(self, trainings: Trainings, facts: Facts, fit: Callable[..., Arm], say: Say) -> None:
+    def __init__(
+        self,
+        trainings: Trainings,
+        facts: Facts,
+        fit: Callable[..., Arm],
+        say: Say,
+        processes: Processes = NONE,
+    ) -> None:
         self.facts = facts
         self.tried: list[Tried] = []
         self._grader, self._fit, self._say = Grader(trainings), fit, say
+        self._processes = processes
         self._own = float("inf")  # the time of the case's own step over fit()'s
 
     def best(self) -> Way | None:
@@ -99,13 +125,27 @@ class Search:
         fastest = min(first, key=self._ratio_of, default=None)
         if fastest and self._ratio_of(fastest) >= WORTH * self._own:
             fastest = None
-        return self._with_better_input(fastest) or fastest
+        fastest = self._with_better_input(fastest) or fastest
+        return self._with_other_threads(fastest) or fastest
+
+    def _with_other_threads(self, fastest: Way | None) -> Way | None:
+        """The fastest way with other numbers of threads, where that is worth while."""
+        if not self.facts.has_step or (fastest and fastest.kind == "fit"):
+            return None
+        base = fastest or Way("", "step", "")
+        ways = [
+            replace(base, name=f"{base.name}, {name}" if fastest else name, threads=name)
+            for name in self._processes
+        ]
+        return self._better(self._stage(ways, fastest, with_input=base.with_input))
 
     def _with_better_input(self, fastest: Way | None) -> Way | None:
         """The fastest way with its batches brought to it otherwise, where that is worth while."""
-        ways = self._stage(self._of_input(fastest), fastest, with_input=True)
+        return self._better(self._stage(self._of_input(fastest), fastest, with_input=True))
+
+    def _better(self, ways: Sequence[Way]) -> Way | None:
         better = min(ways, key=self._ratio_of, default=None)
-        return better if better and self._ratio_of(better) < WORTH_INPUT * self._own else None
+        return better if better and self._ratio_of(better) < WORTH_MORE * self._own else None
 
     def _of_input(self, fastest: Way | None) -> list[Way]:
         own = self.facts.source
@@ -191,7 +231,9 @@ class Search:
         arms = {FIT: Contestant(fit, self.facts.multiple)}
         named: dict[str, Way | None] = {AS_IT_IS: beside, **ways}
         for name, way in named.items():
-            make = functools.partial(make_arm, self.facts, way, with_input=with_input)
+            make = functools.partial(
+                make_arm, self.facts, way, with_input=with_input, processes=self._processes
+            )
             arms[name] = Contestant(make, multiple_of(self.facts, way), optional=way is not None)
         makes = Makes(arms)
         makes.time(ROUNDS)
@@ -206,6 +248,9 @@ class Search:
         ]
 
     def _graded(self, way: Way) -> Grade:
+        if way.threads:
+            train = functools.partial(self._processes[way.threads].states, way.code)
+            return self._not_better_than_base(way, self._grader.states(train))
         if way.with_input:
             return self._graded_by_input(way)
         if way.kind == "fit":
@@ -225,7 +270,11 @@ class Search:
 
     def _graded_by_input(self, way: Way) -> Grade:
         """The grade of its batches, and of what it trains by where that is a way of its own."""
-        base, _, name = way.name.rpartition(", ")
-        grade = grade_of_input(self.facts.path, name, way.code)
+        name = way.name.rpartition(", ")[2]
+        return self._not_better_than_base(way, grade_of_input(self.facts.path, name, way.code))
+
+    def _not_better_than_base(self, way: Way, grade: Grade) -> Grade:
+        base = way.name.rpartition(", ")[0]
         words = [tried.grade.word for tried in self.tried if tried.way.name == base]
-        return replace(grade, word=words[0]) if words and grade.passed else grade
+        rounds = words and grade.word == BIT_IDENTICAL
+        return replace(grade, word=words[0]) if rounds else grade

@@ -1,0 +1,34 @@
+"""Makes and runs arms of a case as it is told, one request a line of standard input: what `threads` starts.
+
+python -m loops.measure.threads_child CASE.py
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from loops import device
+from loops.case.errors import CaseError
+
+
+def main() -> int:
+    """Answer until standard input ends."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the case prints is no answer
+    device.start("cpu")
+    from loops.measure.threads_server import Server
+
+    server = Server(Path(sys.argv[1]))
+    for line in sys.stdin:
+        error = ""
+        try:
+            server.answer(json.loads(line))
+        except CaseError as raised:
+            error = str(raised)
+        print(json.dumps({"error": error}), file=out, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
