@@ -104,12 +104,20 @@ class Band:
 
     def holds(self, step: int, one: State, two: State, slack: float = 1.0) -> bool:
         """Whether `one` is `two`, both after `step` steps (from 1), within `slack` times the band."""
+        return not self.beyond(step, one, two, slack)
+
+    def beyond(self, step: int, one: State, two: State, slack: float = 1.0) -> list[str]:
+        """The names of the variables and slots that are further apart than that."""
         relative = self._relative[min(step, len(self._relative)) - 1]
         sizes, ulps = sizes_of(two, self._start), _ulps_of(two)
-        return all(
-            gap <= slack * FACTOR * max(relative.get(key, 0.0) * sizes[key], ulps[key])
+        names = {("weight", name.index): str(name) for name in two.weights}
+        names |= {("slot", index): str(name) for index, name in enumerate(two.slots)}
+        return [
+            names[key]
             for key, gap in gaps_of(one, two).items()
-        )
+            if not gap
+            <= slack * FACTOR * max(relative.get(key, 0.0) * sizes[key], ulps[key])  # NaN is beyond
+        ]
 
     def distance(self, one: State, two: State) -> float:
         """The distance of two states, but for what rounding alone moves."""

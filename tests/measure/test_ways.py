@@ -13,7 +13,7 @@ from loops.measure.makes import Makes, Samples
 from loops.measure.ways import code
 from loops.measure.ways import facts as module
 from loops.measure.ways.code import Names
-from loops.measure.ways.facts import Facts, facts_of
+from loops.measure.ways.facts import Facts, facts_of, read_facts
 from loops.measure.ways.grade import BIT_IDENTICAL, OTHER, REFUSED, WITHIN_ROUNDING, Grader
 from loops.measure.ways.trying import Search
 from tests.case.sources import LINE, SCRIPT, write
@@ -200,3 +200,27 @@ def test_the_input_of_the_fastest_way_is_timed_beside_that_way(
     assert best
     assert (best.name, best.with_input) == ("input kept in memory", True)
     assert asked[-1] == (["fit()", "as it is", "input kept in memory"], True)
+
+
+@pytest.mark.parametrize(
+    ("layer", "draws"),
+    [
+        ("keras.layers.Dropout(0.1),", True),
+        ("keras.layers.Dropout(0.0),", False),
+        ("keras.layers.GaussianNoise(0.1),", True),
+        ("keras.layers.Reshape((8, 1)), keras.layers.LSTM(4),", False),
+        ("keras.layers.Reshape((8, 1)), keras.layers.LSTM(4, dropout=0.2),", True),
+    ],
+)
+def test_only_layers_that_draw_are_said_to(layer: str, *, draws: bool, tmp_path: Path) -> None:
+    assert bool(read_facts(case_with(tmp_path, layer)).random) == draws
+
+
+def test_one_variable_beyond_its_rounding_is_named(tmp_path: Path) -> None:
+    trainings, _, names = known(case_with(tmp_path))
+    one_bias = code.in_parts(names, 3) + "\nplain = train_step\ndef train_step(model, optimizer, x, y):\n"
+    one_bias += "    value = plain(model, optimizer, x, y)\n"
+    one_bias += "    model.layers[-1].bias.assign_add([1e-7])\n    return value\n"
+    grade = Grader(trainings).step(one_bias)
+    assert grade.word == REFUSED
+    assert "after step 1 variable 3 sequential/dense/bias is further" in grade.why

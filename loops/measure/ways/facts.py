@@ -16,6 +16,7 @@ from loops.run.cores import usable_cores
 
 MOST_PARTS = 8  # each is a copy of the step in the graph
 LOOKED_AT = 8  # batches that the specs of the input are read from
+RATES = ("rate", "dropout", "recurrent_dropout")  # of a Dropout, a recurrent layer
 CHECKED = 8  # batches whose shapes tell whether tf.function would trace anew
 
 
@@ -110,11 +111,7 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
         multiple,
         shapes=len(shapes),
         meet=tuple(_meetings(layers)),
-        random=tuple(
-            f"{layer.name} draws other random numbers"
-            for layer in layers
-            if getattr(layer, "seed_generator", None) is not None and not isinstance(layer, tf.keras.Model)
-        ),
+        random=tuple(f"{layer.name} draws other random numbers" for layer in layers if _draws(layer)),
         has_compile_args=bool(case.value_of("compile_args")),
         source=source_of(case, list(epoch)),
         bfloat16=multiplies_bfloat16(),
@@ -147,6 +144,14 @@ def _meetings(layers: Sequence[tf.keras.layers.Layer]) -> list[str]:
         elif getattr(layer, "stateful", False) and isinstance(layer, tf.keras.layers.RNN):
             found.append(f"{layer.name} is stateful: it keeps one state for each row of the batch")
     return found
+
+
+def _draws(layer: tf.keras.layers.Layer) -> bool:
+    """Whether the layer draws random numbers: one that can, and whose rates are not all 0."""
+    if getattr(layer, "seed_generator", None) is None or isinstance(layer, tf.keras.Model):
+        return False
+    rates = [value for name in RATES if isinstance(value := getattr(layer, name, None), int | float)]
+    return any(rates) or not rates
 
 
 def _nearest_divisor(rows: int, most: int) -> int:

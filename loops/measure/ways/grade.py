@@ -147,11 +147,12 @@ class Grader:
 
     def _departed(self, step: int, state: State, own: State) -> Grade:
         apart, allowed = departure(state, own, self._trainings.start), self._trainings.band.at(step)
-        return Grade(
-            REFUSED,
-            f"after step {step} the weights are {apart:.1g} of the way from your step's; "
-            f"rounding gives {allowed:.1g}",
-        )
+        if apart > allowed:
+            told = f"the weights are {apart:.1g} of the way from your step's; rounding gives {allowed:.1g}"
+        else:
+            names = self._trainings.band.beyond(step, state, own)
+            told = f"variable {names[0]} is further from your step's than rounding gives"
+        return Grade(REFUSED, f"after step {step} {told}")
 
 
 def or_refused(grade: Callable[[], Grade]) -> Grade:
