@@ -15,11 +15,9 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.fast.rungs import IN_PARTS, LADDER, Rung, best_rung
-from loops.measure.rungs import FastArm
+from loops.measure.rungs import BLOCK_SECONDS, FastArm
 from model import new_model
 
-# A call of the compiled step costs some 10 ms, and the loop makes one a tenth of an epoch
-BLOCK_SECONDS = 0.4
 # All rungs at the post's batch size; at the others the one that `--fast` picks
 DEFAULT = [(rung, BATCH_SIZE) for rung in LADDER] + [(best_rung("cpu"), size) for size in OTHER_SIZES]
 

@@ -18,6 +18,7 @@ from loops.measure.engine import CPU, MAKES, ROUNDS, fit_of
 from loops.measure.fit_arm import FitArm
 from loops.measure.makes import Contestant, Makes
 from loops.measure.memory import allocated_bytes
+from loops.measure.peak import PeakProcess
 from loops.measure.ratios import Ratio
 from loops.measure.verdict import judged
 from loops.measure.ways import code
@@ -113,6 +114,25 @@ def unrolled_over_rolled() -> list[Finding]:
     arms = {str(each): functools.partial(fit, each) for each in (1, STEPS_IN_CALL)}
     found = ratios(arms, "1", STEPS_IN_CALL)
     return [Finding("fit() unrolled over fit() in a loop", found[str(STEPS_IN_CALL)])]
+
+
+def xla_over_graph(name: str) -> list[Finding]:
+    """A step compiled by XLA over the same under tf.function alone: its time, and the memory of both."""
+    known = facts(name)
+    assert known.names
+    xla = Way("compiled by XLA", "step", code.traced(known.names, jit_compile=True))
+    ways = {"under tf.function": None, "with jit_compile": xla}
+    arms: dict[str, Callable[[], Arm]] = {
+        words: functools.partial(make_arm, known, way, with_input=False) for words, way in ways.items()
+    }
+    found = ratios(arms, "under tf.function")["with jit_compile"]
+    told = [Finding("the step with jit_compile over the step without", found)]
+    for words, way in ways.items():
+        process = PeakProcess(known.path, way, CPU.kind)
+        held = process.result().bytes
+        if held is not None:
+            told.append(Finding(f"{words}, training takes {held / 2**20:,.0f} MiB"))
+    return told
 
 
 def memory_of_loop(name: str) -> list[Finding]:

@@ -100,6 +100,15 @@ THREADS = (
         verdict="still so for a tf.function around a Python loop over batches: each batch is traced",
     ),
     Thread(
+        "tensorflow 50198",
+        f"{TENSORFLOW}50198",
+        2021,
+        "with jit_compile a step whose loss a loop adds up within the tape takes 1.7 times as long on a CPU, "
+        "and 12 GB in place of 1.4 GB",
+        functools.partial(measures.xla_over_graph, "loop_in_tape_graph"),
+        factor=1.7,
+    ),
+    Thread(
         "tensorflow 59961",
         f"{TENSORFLOW}59961",
         2023,

@@ -107,7 +107,8 @@ def _with_rung(config: TrainConfig, images: "FashionMnist", where: Device, *, re
 
         return replace(config, rung=fastest_rung(images.train, config.batch_size, where, print))
     if not runs_on(BY_KEY[config.rung], where.kind):
-        raise UserError(f"--rung {config.rung}: its kernels are compiled for a CPU: use --device cpu.")
+        whose = "this run's rung is" if resumed else "--rung"
+        raise UserError(f"{whose} {config.rung}: its kernels are compiled for a CPU. Add --device cpu.")
     return config
 
 

@@ -68,14 +68,18 @@ class Samples:
 class Makes:
     """The arms of one table, timed make by make. `refused` says why an optional arm is missing.
 
-    `seed` decides in which orders arms are made and blocks are timed.
+    `seed` decides in which orders arms are made and blocks are timed, each block of at least `block_seconds`.
     """
 
     def __init__(
-        self, contestants: Mapping[str, Contestant], planted: Planted | None = None, seed: int = 0
+        self,
+        contestants: Mapping[str, Contestant],
+        planted: Planted | None = None,
+        seed: int = 0,
+        block_seconds: float = BLOCK_SECONDS,
     ) -> None:
         self._contestants = dict(contestants)
-        self._planted, self._seed = planted, seed
+        self._planted, self._seed, self._block_seconds = planted, seed, block_seconds
         self._done = 0
         self.samples: dict[str, Samples] = {}
         self.refused: dict[str, str] = {}
@@ -99,7 +103,7 @@ class Makes:
             try:
                 arm = contestant.make()
                 stack.callback(arm.close)
-                warm[name] = warm_up(arm, contestant.multiple, BLOCK_SECONDS)
+                warm[name] = warm_up(arm, contestant.multiple, self._block_seconds)
             except CaseError as error:
                 if not contestant.optional:
                     raise

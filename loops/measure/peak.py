@@ -4,11 +4,14 @@ In one process with others, an arm's memory could not be told from theirs, or fr
 """
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from loops.measure.threads import SETTINGS
 
 if TYPE_CHECKING:
     from loops.measure.ways.trying import Way
@@ -42,7 +45,12 @@ class PeakProcess:
     def __init__(self, path: Path, way: "Way | str | None", device_kind: str) -> None:
         command = [sys.executable, "-m", "loops.measure.peak_child", str(path), device_kind]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            env={**os.environ, **SETTINGS.get(getattr(way, "threads", ""), {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert self._process.stdin
         self._process.stdin.write(json.dumps(way if way is None or isinstance(way, str) else asdict(way)))

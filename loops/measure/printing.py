@@ -43,7 +43,8 @@ def as_text(measured: Measurement) -> str:
     blocks.append(measured.sentence())
     row = measured.best_row
     if measured.best and row and row.to_step and row.to_step.high < 1:
-        where = "" if measured.best.kind == "fit" else " below your step"
+        where = " below your step and your batches" if measured.best.with_input else " below your step"
+        where = " at the end of your file" if measured.best.kind == "fit" else where
         if measured.best.code:
             blocks += ["", f"To run it so, paste this{where}:", ""]
             blocks += [f"    {line}".rstrip() for line in measured.best.code.splitlines()]

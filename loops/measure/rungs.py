@@ -13,15 +13,17 @@ from loops.data import Split
 from loops.device import Device
 from loops.errors import UserError
 from loops.fast.loop import make_steps
-from loops.fast.rungs import BY_KEY, Rung, runs_on
+from loops.fast.rungs import BY_KEY, IN_PARTS, Rung, runs_on
 from loops.files import read_json, write_json
 from loops.measure.makes import Contestant, Makes, Say
 from loops.metrics import RunningMetrics
 from loops.run.environment import describe
 from model import new_model
 
-ROUNDS = 9  # blocks of each rung
-LARGEST = 1000  # images of the batches that are timed: beyond it the order of rungs does not change
+ROUNDS = 5  # blocks of each rung
+LARGEST = 1000  # images of the batches that are timed; the largest below it that can be cut as the batch can
+# A call of the compiled step costs some 10 ms, and the loop makes one a tenth of an epoch
+BLOCK_SECONDS = 0.4
 FACTS = (
     *("tensorflow", "numba", "onednn", "cores", "cpu_quota", "threads_intra_op", "threads_inter_op"),
     "variables",
@@ -61,8 +63,10 @@ def fastest_rung(split: Split, batch_size: int, device: Device, say: Say) -> str
     if isinstance(known, str) and known in BY_KEY and runs_on(BY_KEY[known], device.kind):
         return known
     rungs = {name: rung for name, rung in BY_KEY.items() if runs_on(rung, device.kind)}
-    say(f"timing the rungs {', '.join(rungs)}, once for this machine and batch size …")
-    seconds = time_rungs(rungs, split, min(batch_size, LARGEST, len(split)))
+    say(
+        f"timing the rungs {', '.join(rungs)}, once for this machine and batch size (compiling comes first) …"
+    )
+    seconds = time_rungs(rungs, split, _timed_size(batch_size, len(split)))
     found = min(seconds, key=seconds.__getitem__)
     say(", ".join(f"{name} {1000 * each:.2f} ms/step" for name, each in seconds.items()))
     try:
@@ -77,18 +81,23 @@ def fastest_rung(split: Split, batch_size: int, device: Device, say: Say) -> str
 def time_rungs(rungs: dict[str, Rung], split: Split, batch_size: int) -> dict[str, float]:
     """Median seconds of a step by each rung, their blocks in turn."""
     arms = {name: functools.partial(FastArm, rung, split, batch_size) for name, rung in rungs.items()}
-    makes = Makes({name: Contestant(make) for name, make in arms.items()})
+    makes = Makes({name: Contestant(make) for name, make in arms.items()}, block_seconds=BLOCK_SECONDS)
     makes.time(ROUNDS)
     return {name: statistics.median(makes.samples[name].makes[0]) for name in rungs}
 
 
+def _timed_size(batch_size: int, images: int) -> int:
+    size = min(batch_size, images)
+    return size if size <= LARGEST else LARGEST - LARGEST % IN_PARTS.parts + size % IN_PARTS.parts
+
+
 def cache_file() -> Path:
     """Where the rungs are kept: in XDG_CACHE_HOME, by default ~/.cache."""
-    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # works without a home too
     return Path(folder) / "fit-vs-tape" / "rungs.json"
 
 
 def _key(device: Device, batch_size: int) -> str:
     facts = describe(device, jit_compile=False)
     own = [f"{name}={facts[name]}" for name in FACTS]
-    return "; ".join([device.name, *own, f"batch_size={batch_size}"])
+    return "; ".join([device.name, *own, f"rungs={','.join(BY_KEY)}", f"batch_size={batch_size}"])

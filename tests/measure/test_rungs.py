@@ -76,7 +76,20 @@ def test_a_damaged_or_unwritable_cache_is_no_obstacle(
 def test_real_rungs_are_timed(small: FashionMnist) -> None:
     seconds = time_rungs({"graph": EPOCH, "pool-first": POOL_FIRST}, small.train, 50)
     assert all(0 < each < 10 for each in seconds.values())
-    FastArm(EPOCH, small.train, 50).run(7)  # more than an epoch has
+
+
+def test_a_block_of_more_steps_than_an_epoch_has_takes_several_calls(small: FashionMnist) -> None:
+    arm, counts = FastArm(EPOCH, small.train, 50), list[int]()
+    arm._steps = lambda order, first, count: counts.append(int(count))  # type: ignore[assignment,return-value]
+    arm.run(12)
+    assert counts == [5, 5, 2]
+
+
+@pytest.mark.parametrize(("batch_size", "timed"), [(300, 300), (1000, 1000), (1200, 996), (6001, 997)])
+def test_a_large_batch_is_timed_by_a_smaller_one_that_is_cut_alike(batch_size: int, timed: int) -> None:
+    assert module._timed_size(batch_size, 60_000) == timed
+    assert timed <= 1000
+    assert timed % 6 == batch_size % 6
 
 
 def test_the_rung_is_part_of_the_settings_where_one_was_chosen(small: FashionMnist) -> None:

@@ -29,6 +29,10 @@ GIVEN = {
     "a function with a generator": (OWN, False),
     "a function with a Dataset": (f"def batches(): return {SLICES}.batch(12)", True),
     "a Dataset": (f"batches = {SLICES}.batch(12)", True),
+    "doubles": (
+        "def batches(): return ((X[i : i + 12].astype(float), Y[i : i + 12]) for i in (0, 12))",
+        False,
+    ),
     "a list": ("batches = [(X[:12], Y[:12]), (X[12:20], Y[12:20])]", False),
 }
 
@@ -67,3 +71,8 @@ def test_other_batches_are_refused(tmp_path: Path) -> None:
     path, source = case_of(tmp_path, GIVEN["a list"][0])
     grade = grade_of_input(path, PREFETCHED, f"{source.name} = {source.name}[::-1]\n")
     assert (grade.word, grade.why) == (REFUSED, "the batches are others")
+
+
+def test_a_part_that_is_none_is_left_out_of_a_kept_list(tmp_path: Path) -> None:
+    path, source = case_of(tmp_path, "batches = [(X[:12], Y[:12], None)]")
+    assert grade_of_input(path, KEPT, kept(source, as_list=True)).word == BIT_IDENTICAL

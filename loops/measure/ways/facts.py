@@ -121,8 +121,10 @@ def facts_of(path: Path, epoch: Sequence[Batch], start: Start, multiple: int) ->
 
 def multiplies_bfloat16() -> bool:
     """Whether the processor that trains has products of bfloat16: a GPU, or a CPU whose flags say so."""
+    gpus = tf.config.list_physical_devices("GPU")
     if tf.config.list_logical_devices("GPU"):
-        return True
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return bool(capability >= (8, 0))  # NVIDIA's first with such products
     with contextlib.suppress(OSError):
         flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
         return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})

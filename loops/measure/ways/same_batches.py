@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from loops.case.batches import one_epoch
 from loops.case.loading import Case
 from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, Grade, or_refused
 from loops.measure.ways.source import KEPT
@@ -45,16 +46,20 @@ def _grade(path: Path, name: str, paste: str) -> Grade:
 
 def _bytes(source: Any) -> list[list[bytes]]:
     """The first batches of a pass, part by part."""
-    return [
-        [np.asarray(part).tobytes() for part in tf.nest.flatten(item) if part is not None]
-        for item in itertools.islice(source, COMPARED)
-    ]
+    batches = one_epoch(itertools.islice(source, COMPARED), COMPARED)  # as all trainings take them
+    return [[_told(part.numpy()) for part in tf.nest.flatten(batch.data())] for batch in batches]
+
+
+def _told(array: np.ndarray) -> bytes:
+    return f"{array.shape} {array.dtype} ".encode() + array.tobytes()
 
 
 def _why_not_kept(source: Any) -> str:
     size, began = 0, time.monotonic()
     for item in source:
         size += sum(np.asarray(part).nbytes for part in tf.nest.flatten(item) if part is not None)
-        if size > MOST_BYTES or time.monotonic() - began > MOST_SECONDS:
-            return f"a pass has more than {size / 2**20:,.0f} MiB"
+        if size > MOST_BYTES:
+            return f"a pass has more than {MOST_BYTES / 2**20:,.0f} MiB"
+        if time.monotonic() - began > MOST_SECONDS:
+            return f"a pass takes more than {MOST_SECONDS:.0f} s to read"
     return ""

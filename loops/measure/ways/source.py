@@ -70,11 +70,19 @@ def prefetched(source: Source) -> str:
     return source.kept_name + source.given(f"{source.pass_of}.prefetch(tf.data.AUTOTUNE)", why)
 
 
+_KEPT_LIST = """\
+kept_batches = [
+    tf.nest.map_structure(tf.convert_to_tensor, tuple(part for part in batch if part is not None))
+    for batch in {batches}
+]
+"""
+
+
 def kept(source: Source, *, as_list: bool) -> str:
     """One pass, read once and kept: as a list of tensors on the device, or as a Dataset."""
     why = "The same batches in each pass, read once."
     if as_list:
-        line = f"kept_batches = tf.nest.map_structure(tf.convert_to_tensor, list({source.pass_of}))\n"
+        line = _KEPT_LIST.format(batches=source.pass_of)
     else:
         own = source.pass_of
         if not source.dataset:

@@ -240,6 +240,9 @@ class Search:
         ratios = {
             name: statistics.median(own.pairs(makes.samples[FIT])[0]) for name, own in makes.samples.items()
         }
+        if AS_IT_IS in makes.refused:  # a way that ran without input, and does not with it
+            why = f"what it is built on raises with input: {makes.refused[AS_IT_IS]}"
+            return [replace(tried, grade=Grade(REFUSED, why)) for tried in graded]
         self._own = ratios[AS_IT_IS]
         refused = {name: Grade(REFUSED, why) for name, why in makes.refused.items()}
         return [
