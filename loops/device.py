@@ -68,14 +68,23 @@ def cpu_name() -> str:
     """
     import platform
 
-    facts: dict[str, str] = {}
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
-        pairs = [line.partition(":") for line in lines]
-        facts = {name.strip(): value.strip() for name, _, value in reversed(pairs)}
-    name, flags = facts.get("model name"), facts.get("flags", "").split()
+    name, flags = _cpu_facts().get("model name"), cpu_flags()
     if name is None:
         return platform.processor() or platform.machine()
     return next((f"{name}, {words}" for flag, words in VECTORS.items() if flag in flags), name)
+
+
+def cpu_flags() -> list[str]:
+    """What Linux says that the first processor can do; nothing elsewhere."""
+    facts = _cpu_facts()
+    return facts.get("flags", facts.get("Features", "")).split()  # the second on ARM
+
+
+def _cpu_facts() -> dict[str, str]:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        pairs = [line.partition(":") for line in lines]
+        return {name.strip(): value.strip() for name, _, value in reversed(pairs)}
+    return {}
 
 
 @contextlib.contextmanager

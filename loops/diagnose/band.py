@@ -112,12 +112,9 @@ class Band:
         sizes, ulps = sizes_of(two, self._start), _ulps_of(two)
         names = {("weight", name.index): str(name) for name in two.weights}
         names |= {("slot", index): str(name) for index, name in enumerate(two.slots)}
-        return [
-            names[key]
-            for key, gap in gaps_of(one, two).items()
-            if not gap
-            <= slack * FACTOR * max(relative.get(key, 0.0) * sizes[key], ulps[key])  # NaN is beyond
-        ]
+        allowed = {key: FACTOR * max(relative.get(key, 0.0) * sizes[key], size) for key, size in ulps.items()}
+        # a gap that is NaN is beyond
+        return [names[key] for key, gap in gaps_of(one, two).items() if not gap <= slack * allowed[key]]
 
     def distance(self, one: State, two: State) -> float:
         """The distance of two states, but for what rounding alone moves."""

@@ -51,26 +51,17 @@ def measure(
     Raises:
         CaseError: the case cannot be run.
     """
-    before = KerasState.now()
-    try:
-        return _measure(path, say, ways=ways, device=device, assumed=assumed)
-    finally:
-        before.restore()  # a case may have set a dtype policy
-
-
-def _measure(
-    path: Path, say: Say, *, ways: bool, device: Device, assumed: Sequence[Processor] | None
-) -> Measurement:
     with contextlib.ExitStack() as stack:
+        stack.callback(KerasState.now().restore)  # a case may have set a dtype policy
         processes: dict[str, ThreadsProcess] = {}
         if ways and device.kind == "cpu":  # their TensorFlow starts while nothing is timed
             for name in SETTINGS:
                 processes[name] = ThreadsProcess(path, name)
                 stack.callback(processes[name].close)
-        return _measure_beside(path, say, processes, ways=ways, device=device, assumed=assumed)
+        return _measure(path, say, processes, ways=ways, device=device, assumed=assumed)
 
 
-def _measure_beside(
+def _measure(
     path: Path,
     say: Say,
     processes: Processes,

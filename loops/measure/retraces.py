@@ -60,11 +60,12 @@ def retraces_of(facts: Facts) -> Retraces | None:
 
 def counted(case: Case, model: Any, optimizer: Any, batches: list[Batch]) -> Retraces:
     """Call the step on each batch, and look after each how often it was traced."""
+    function: Any = case.train_step  # a tf.function, which has no public type
     seen, new, old, before = set(), [], 0, 0
     for number, batch in enumerate(batches):
         data = batch.data()
         case.run("train_step", functools.partial(case.step, model, optimizer, *data))
-        count = case.train_step.experimental_get_tracing_count()  # type: ignore[union-attr]
+        count = function.experimental_get_tracing_count()
         shapes = " and ".join(str(tuple(part.shape)) for part in tf.nest.flatten(data))
         if number and count > before:
             if shapes in seen:

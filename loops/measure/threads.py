@@ -68,10 +68,8 @@ class ThreadsProcess:
     def close(self) -> None:
         """End the process."""
         self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+        with contextlib.suppress(OSError):  # what was written and not read
+            self._process.communicate()
 
 
 class ThreadsArm:

@@ -1,6 +1,5 @@
 """What must be known of a case to say which ways apply to it, and why one cannot."""
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,14 @@ import tensorflow as tf
 from loops.case.batches import Batch, batch_size
 from loops.case.loading import Case, Start
 from loops.case.running import is_graph_function, start_of
+from loops.device import cpu_flags
 from loops.measure.ways.code import Names
 from loops.measure.ways.source import Source, source_of
 from loops.run.cores import usable_cores
 
 MOST_PARTS = 8  # each is a copy of the step in the graph
 LOOKED_AT = 8  # batches that the specs of the input are read from
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # the last on ARM
 RATES = ("rate", "dropout", "recurrent_dropout")  # of a Dropout, a recurrent layer
 CHECKED = 8  # batches whose shapes tell whether tf.function would trace anew
 
@@ -125,10 +126,7 @@ def multiplies_bfloat16() -> bool:
     if tf.config.list_logical_devices("GPU"):
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return bool(capability >= (8, 0))  # NVIDIA's first with such products
-    with contextlib.suppress(OSError):
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-        return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-    return False
+    return not BFLOAT16_FLAGS.isdisjoint(cpu_flags())
 
 
 def _data(case: Case, size: int) -> str:
