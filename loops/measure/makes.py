@@ -68,7 +68,8 @@ class Samples:
 class Makes:
     """The arms of one table, timed make by make. `refused` says why an optional arm is missing.
 
-    `seed` decides in which orders arms are made and blocks are timed, each block of at least `block_seconds`.
+    `seed` decides in which orders arms are made and blocks are timed, each block of at least
+    `block_seconds`, by default BLOCK_SECONDS.
     """
 
     def __init__(
@@ -76,10 +77,10 @@ class Makes:
         contestants: Mapping[str, Contestant],
         planted: Planted | None = None,
         seed: int = 0,
-        block_seconds: float = BLOCK_SECONDS,
+        block_seconds: float | None = None,
     ) -> None:
         self._contestants = dict(contestants)
-        self._planted, self._seed, self._block_seconds = planted, seed, block_seconds
+        self._planted, self._seed, self._block_seconds = planted, seed, block_seconds or BLOCK_SECONDS
         self._done = 0
         self.samples: dict[str, Samples] = {}
         self.refused: dict[str, str] = {}

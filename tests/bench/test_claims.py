@@ -17,6 +17,8 @@ from loops.measure.ratios import Ratio
         ((5.0, 4.8, 5.2), 4.0, "still so"),
         ((2.0, 1.9, 2.1), 4.0, "still so, but less"),
         ((1.0, 0.9, 1.1), 4.0, "no longer: no difference shown"),
+        ((2.0, 0.9, 4.5), 4.0, "undecided: the interval holds both 1 and the reported factor"),
+        ((1.0, 0.9, 1.1), 1.0001, "no longer: no difference shown"),  # a direction, no factor
         ((0.8, 0.7, 0.9), 4.0, "no longer: it is the other way round"),
         ((0.4, 0.3, 0.5), 0.5, "still so"),
         ((0.8, 0.7, 0.9), 0.5, "still so, but less"),

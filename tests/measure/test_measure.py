@@ -1,5 +1,6 @@
 """`measure` on small cases: what is timed, beside which verdict, and what bad input gets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,14 @@ def test_slow_eager_step_is_slower_and_said_to_be_eager(tmp_path: Path) -> None:
     assert faster.ms_per_step < 50  # the sleep happens in tracing only
     assert "it runs eagerly; " in measured.sentence()
     assert measured.sentence().endswith("Does it compute the same as fit()? identical")
-    assert "paste this" in as_text(measured)
+    for changed, where in (
+        ({"with_input": False, "threads": ""}, "paste this below your step:"),
+        ({"with_input": True, "threads": ""}, "paste this below your step and your batches:"),
+        ({"threads": "one thread an op"}, "these threads: TF_NUM_INTRAOP_THREADS=1 python"),
+    ):
+        best = replace(measured.best, **changed)
+        tried = [replace(each, way=best) for each in measured.tried if each.way == measured.best]
+        assert where in as_text(replace(measured, best=best, tried=tried))
 
 
 def test_script_with_a_graph_function_is_timed_as_it_is(script: Path) -> None:

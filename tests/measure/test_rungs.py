@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from loops import cli
+from loops.commands import train
 from loops.config import RUNGS, TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
+from loops.errors import UserError
 from loops.fast.rungs import BY_KEY, COMPILED, EPOCH, POOL_FIRST, rung_of
 from loops.measure import rungs as module
 from loops.measure.rungs import FastArm, cache_file, fastest_rung, time_rungs
@@ -98,6 +100,23 @@ def test_the_rung_is_part_of_the_settings_where_one_was_chosen(small: FashionMni
     assert named.settings["rung"] == "parts"
     with pytest.raises(ValueError, match="graph, fused-adam"):
         TrainConfig(rung="quick")
+
+
+def test_a_run_keeps_its_rung_and_one_from_before_there_were_names_has_none(
+    small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = timed(monkeypatch, dict.fromkeys(RUNGS, 2.0) | {"graph": 1.0})
+    named, unnamed = TrainConfig(rung="parts"), TrainConfig()
+    assert train._with_rung(named, small, CPU, resumed=False) == named
+    assert train._with_rung(unnamed, small, CPU, resumed=True) == unnamed
+    assert not asked
+    assert train._with_rung(unnamed, small, CPU, resumed=False).rung == "graph"
+
+
+@pytest.mark.parametrize(("resumed", "whose"), [(True, "this run's rung is"), (False, "--rung")])
+def test_the_compiled_step_is_refused_on_a_gpu(whose: str, *, resumed: bool, small: FashionMnist) -> None:
+    with pytest.raises(UserError, match=f"{whose} compiled.*Add --device cpu"):
+        train._with_rung(TrainConfig(rung="compiled"), small, GPU, resumed=resumed)
 
 
 def test_an_unknown_rung_is_refused_at_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

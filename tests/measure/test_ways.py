@@ -202,6 +202,31 @@ def test_the_input_of_the_fastest_way_is_timed_beside_that_way(
     assert asked[-1] == (["fit()", "as it is", "input kept in memory"], True)
 
 
+def test_ways_on_a_base_that_raises_with_input_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings, facts, _ = known(case_with(tmp_path))
+
+    def time(makes: Makes, rounds: int) -> None:
+        given: list[Any] = [each.make for each in makes._contestants.values()]
+        with_input = all(make.keywords["with_input"] for make in given)
+        for name in makes._contestants:
+            if with_input and name == "as it is":
+                makes.refused[name] = "out of memory"
+            else:
+                value = 1.0 if "tf.function" in name else 4.0
+                makes.samples[name] = Samples([1.0], [[value] * rounds])
+
+    monkeypatch.setattr(Makes, "time", time)
+    search = Search(trainings, facts, functools.partial(fit_of, facts), lambda line: None)
+    best = search.best()
+    assert best
+    assert not best.with_input
+    refused = [tried for tried in search.tried if tried.way.with_input]
+    assert refused
+    assert all("raises with input: out of memory" in tried.grade.why for tried in refused)
+
+
 @pytest.mark.parametrize(
     ("layer", "draws"),
     [
