@@ -1,19 +1,20 @@
 """`measure` on small cases: what is timed, beside which verdict, and what bad input gets."""
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loops.cli import main
 from loops.errors import UserError
 from loops.measure import engine, makes, parts, verdict
-from loops.measure.measurement import AGAIN, PLANTED, STEP, Measurement
+from loops.measure.measurement import AGAIN, PLANTED, STEP, Measurement, Row
 from loops.measure.peak import Peak
 from loops.measure.printing import as_text
+from loops.measure.ratios import Ratio
 from loops.measure.ways import trying
-from loops.measure.ways.grade import REFUSED
-from loops.measure.ways.trying import FIT
+from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, Grade
+from loops.measure.ways.trying import FIT, Tried, Way
 from tests.case.sources import GOOD, LINE, SCRIPT, write
 
 SLEEPING = GOOD.replace(
@@ -75,14 +76,33 @@ def test_slow_eager_step_is_slower_and_said_to_be_eager(tmp_path: Path) -> None:
     assert faster.ms_per_step < 50  # the sleep happens in tracing only
     assert "it runs eagerly; " in measured.sentence()
     assert measured.sentence().endswith("Does it compute the same as fit()? identical")
-    for changed, where in (
-        ({"with_input": False, "threads": ""}, "paste this below your step:"),
-        ({"with_input": True, "threads": ""}, "paste this below your step and your batches:"),
-        ({"threads": "one thread an op"}, "these threads: TF_NUM_INTRAOP_THREADS=1 python"),
-    ):
-        best = replace(measured.best, **changed)
-        tried = [replace(each, way=best) for each in measured.tried if each.way == measured.best]
-        assert where in as_text(replace(measured, best=best, tried=tried))
+    assert "paste this" in as_text(measured)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "where"),
+    [
+        ("step", {}, "paste this below your step:"),
+        ("many", {"with_input": True}, "paste this below your step and your batches:"),
+        ("fit", {"with_input": True}, "paste this at the end of your file:"),
+        ("step", {"threads": "one thread an op"}, "these threads: TF_NUM_INTRAOP_THREADS=1 python"),
+    ],
+)
+def test_the_recommendation_says_where_its_code_goes(kind: str, changed: dict[str, Any], where: str) -> None:
+    best, faster = Way("quicker", kind, "code = 1\n", **changed), Ratio(0.5, 0.4, 0.6, 96)
+    rows = [
+        Row(arm, with_input, 1.0, 1.0, 1.0, faster, faster if arm == best.name else None)
+        for arm in (STEP, best.name)
+        for with_input in (False, True)
+    ]
+    tried = [Tried(best, Grade(BIT_IDENTICAL))]
+    text = as_text(
+        Measurement(
+            "case.py", 4, rows, eager=False, diagnosis="identical", identical=True, tried=tried, best=best
+        )
+    )
+    assert where in text
+    assert "    code = 1" in text
 
 
 def test_script_with_a_graph_function_is_timed_as_it_is(script: Path) -> None:
