@@ -15,7 +15,9 @@ endif
 endif
 endif
 
-.PHONY: bench test test-diagnose test-faults lint tensorboard lock
+.PHONY: install bench test test-diagnose test-faults lint tensorboard lock
+
+install: $(READY)
 
 bench: $(READY)
 	$(BIN)/pytest bench --benchmark-only $(ARGS)

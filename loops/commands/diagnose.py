@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from loops.case.source_check import refuse_no_python
 from loops.commands.options import Subparsers, add_command, positive_int, start
 from loops.diagnose.diagnosis import STEPS
-from loops.errors import UserError
 
 
 def add_to(commands: Subparsers) -> None:
@@ -31,8 +31,7 @@ def run(options: argparse.Namespace) -> int:
         write_template(options.case)
         print(f"{options.case}: written. Fill it in, then: python -m loops diagnose {options.case}")
         return 0
-    if not options.case.is_file():
-        raise UserError(f"{options.case}: is not a file. docs/diagnose.md says what a case file holds.")
+    refuse_no_python(options.case)
     start("cpu")
     import tensorflow as tf
 

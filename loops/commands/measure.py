@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loops import device
+from loops.case.source_check import refuse_no_python
 from loops.commands.options import Subparsers, add_command, start
-from loops.errors import UserError
 from loops.measure.floor import Processor, read_processor
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the tables, what is known of a GPU, and the sentence."""
     options.case = options.case or BUILT_IN
-    if not options.case.is_file():
-        raise UserError(f"{options.case}: is not a file. docs/diagnose.md says what a case file holds.")
+    refuse_no_python(options.case)
     environment = dict(os.environ)  # before a GPU is hidden from this process
     both = options.device == ALL
     there: Mapping[str, Any] | None = None

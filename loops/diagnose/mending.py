@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loops.case.loading import Case
 
-DEFAULTS = {"model": "model", "optimizer": "optimizer", "x": "x", "y": "y", "loss": "loss"}
+DEFAULTS = {name: name for name in ("model", "optimizer", "x", "y", "loss", "predictions", "loss_fn")}
 VARIABLES = ("trainable_variables", "trainable_weights", "weights")
 UPDATES = ("apply_gradients", "apply")
 Names = dict[str, str]  # what stands in braces in a piece of advice, and the user's own words for it
@@ -16,6 +16,7 @@ Names = dict[str, str]  # what stands in braces in a piece of advice, and the us
 def mended(path: Path, advice: Sequence[str]) -> tuple[str, ...]:
     """The advice with the names of the user's step; the usual names where the step cannot be read."""
     names = DEFAULTS | names_of_step(path)
+    names.setdefault("loss_value", "{loss_fn}({y}, {predictions})".format(**names))
     return tuple(_filled(line, names) for line in advice)
 
 
@@ -26,7 +27,10 @@ def _filled(line: str, names: Names) -> str:
 
 
 def names_of_step(path: Path) -> Names:
-    """What the step calls its model, optimizer, inputs, targets and loss; what cannot be read is left out."""
+    """What the step calls its model, optimizer, inputs, targets, outputs and loss, and how it gets its loss.
+
+    What cannot be read is left out.
+    """
     try:
         tree, function = _source(path)
     except (OSError, SyntaxError, TypeError):
@@ -35,7 +39,8 @@ def names_of_step(path: Path) -> Names:
     if step is None:
         return {}
     found = dict(_of_calls(step))
-    return {**_of_arguments(step, found), **found}
+    names = {**_of_arguments(step, found), **found}
+    return {**names, **_of_assignments(step, names)}
 
 
 def _source(path: Path) -> tuple[ast.Module, str]:
@@ -106,3 +111,29 @@ def _of_arguments(step: ast.FunctionDef, found: Names) -> Names:
     if names[:1] in (["model"], ["net"]):
         names = names[1:]
     return dict(zip(("x", "y"), [each for each in names if each != "optimizer"], strict=False))
+
+
+def _of_assignments(step: ast.FunctionDef, names: Names) -> Names:
+    """What the step calls the model's outputs and its loss function, and how it gets its loss."""
+    found: Names = {}
+    assigned = [
+        (each.targets[0].id, each.value)
+        for each in ast.walk(step)
+        if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+    ]
+    for name, value in assigned:
+        if isinstance(value, ast.Call) and ast.unparse(value.func) == names.get("model"):
+            found.setdefault("predictions", name)
+    compared = {names.get("y"), found.get("predictions")}
+    for call in _calls(step):
+        if len(call.args) == len(compared) == 2 and {ast.unparse(each) for each in call.args} == compared:
+            found.setdefault("loss_fn", ast.unparse(call.func))
+    values = [ast.unparse(value) for name, value in assigned if name == names.get("loss")]
+    if (
+        len(values) == 1
+        and "loss_fn" in found
+        and values[0].startswith(f"{found['loss_fn']}(")
+        and "+" not in values[0]
+    ):
+        found["loss_value"] = values[0]
+    return found

@@ -11,6 +11,7 @@ from loops.case.batches import Batch, batch_spec
 from loops.case.errors import CaseError
 from loops.case.loading import Case, Start
 from loops.case.running import MakeStep
+from loops.measure import sharing
 from loops.measure.arms import Arm
 from loops.measure.fit_arm import FitArm
 from loops.measure.ways.code import MANY
@@ -90,7 +91,7 @@ def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) 
     def block(steps: int) -> None:
         for _ in range(steps):
             case.step(model, optimizer, *next(data))
-        tf.test.experimental.sync_devices()
+        sharing.wait()
 
     return CaseArm(case, "train_step", block, lambda: None)
 
@@ -178,8 +179,8 @@ def _as_tensors(item: Any) -> Any:
 def _endless(case: Case) -> Iterator[Any]:
     """The batches of one pass after the other, as tensors: those of a Dataset as they come from it."""
     source = case.source()
-    while isinstance(source, tf.data.Dataset):  # made once, as for fit(); each pass begins it anew
-        yield from source
+    if isinstance(source, tf.data.Dataset):  # begun once, as for fit(): an epoch's start is on nobody's clock
+        yield from source.repeat()
     while True:
         empty = True
         for item in source:

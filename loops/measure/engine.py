@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from loops.diagnose.step import keras_own
 from loops.measure import case_arms
 from loops.measure.arms import Arm
 from loops.measure.bound import Bounds
+from loops.measure.case_process import CaseProcess
 from loops.measure.counting import work_of
 from loops.measure.floor import Processor
 from loops.measure.makes import Contestant, Makes, Planted, Samples, Say
@@ -24,7 +26,7 @@ from loops.measure.peak import FIT as FIT_ITSELF
 from loops.measure.peak import PeakProcess
 from loops.measure.rates import measured_processor
 from loops.measure.retraces import retraces_of
-from loops.measure.threads import SETTINGS, ThreadsProcess
+from loops.measure.threads import SETTINGS, process_with
 from loops.measure.verdict import judged
 from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.trying import FIT, Processes, Search, Tried, Way, make_arm, multiple_of
@@ -53,10 +55,10 @@ def measure(
     """
     with contextlib.ExitStack() as stack:
         stack.callback(KerasState.now().restore)  # a case may have set a dtype policy
-        processes: dict[str, ThreadsProcess] = {}
+        processes: dict[str, CaseProcess] = {}
         if ways and device.kind == "cpu":  # their TensorFlow starts while nothing is timed
             for name in SETTINGS:
-                processes[name] = ThreadsProcess(path, name)
+                processes[name] = process_with(path, name)
                 stack.callback(processes[name].close)
         return _measure(path, say, processes, ways=ways, device=device, assumed=assumed)
 
@@ -78,11 +80,20 @@ def _measure(
         peaks = {name: process.result().bytes for name, process in beside.items()}
     facts = read_facts(path)
     size = batch_size(facts.epoch[0])
-    best: Way | None = None
+    best = best_own = None
     tried: list[Tried] = []
     if ways and verdict.trainings:
-        search = Search(verdict.trainings, facts, functools.partial(fit_of, facts), say, processes)
+        search = Search(
+            verdict.trainings,
+            facts,
+            functools.partial(fit_of, facts),
+            say,
+            processes,
+            identical=verdict.identical,
+        )
         best, tried = search.best(), search.tried
+        if best and best.kind == "fit":
+            best_own = search.best_own()
     if best:
         say(f"memory of {best.name}")
         with contextlib.ExitStack() as stack:
@@ -106,6 +117,7 @@ def _measure(
         device_name=device.name,
         parts=parts,
         retraces=retraces,
+        best_own=best_own,
         bounds=None if assumed is None else _bounds(facts, device, assumed),
     )
 
@@ -148,10 +160,18 @@ def _timed(
         arms[name] = Contestant(own, multiple_of(facts, way), optional=way is not None)
     makes = Makes(arms, None if with_input else Planted(PLANTED, AGAIN, PLANTED_SHARE))
     count = MAKES_WITH_INPUT if with_input else MAKES
+    began = time.monotonic()
     for number in range(1, count + 1):
-        say(f"timing with{'' if with_input else 'out'} input: {number} of {count}")
+        left = f" ({_left(began, number - 1, count)})" if number > 1 else ""
+        say(f"timing with{'' if with_input else 'out'} input: {number} of {count}{left}")
         makes.time(ROUNDS)
     return makes.samples
+
+
+def _left(began: float, done: int, count: int) -> str:
+    """How long the rest of `count` makes will take, by those that are done."""
+    seconds = (time.monotonic() - began) / done * (count - done)
+    return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"
 
 
 def _rows(

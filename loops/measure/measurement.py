@@ -39,9 +39,10 @@ class Row:
 class Measurement:
     """The rows of a case, the ways that were tried, and whether the step computes what fit() does.
 
-    `best` is the fastest way that computes the same, None where none is worth while. `parts` says where the
-    step's time goes, `bounds` what can be known of other processors where that was asked for, `retraces` how
-    often a tf.function is traced.
+    `best` is the fastest way that computes the same, None where none is worth while; where it is one of
+    fit(), `best_own` is the fastest of the step itself. `parts` says where the step's time goes, `bounds`
+    what can be known of other processors where that was asked for, `retraces` how often a tf.function is
+    traced.
     """
 
     case: str
@@ -57,6 +58,7 @@ class Measurement:
     parts: Parts | None = None
     bounds: Bounds | None = None
     retraces: Retraces | None = None
+    best_own: Way | None = None
 
     def row(self, arm: str, *, with_input: bool = False) -> Row | None:
         """The row of an arm, None where it was not measured."""
@@ -82,10 +84,25 @@ class Measurement:
         own = self.row(STEP)
         if own is None or own.ratio is None:
             return "your step could not be timed"
-        found = f"your step takes {short(own.ratio)} of fit()'s time ({self.word(own)})"
+        found = (
+            f"your step takes {short(own.ratio)} of fit()'s time ({self.word(own)}){self._with_input(own)}"
+        )
         if self.eager:
             found += ": it runs eagerly"
         return f"{found}{self._promise()}. Does it compute the same as fit()? {self.diagnosis}"
+
+    def _with_input(self, own: Row) -> str:
+        """What the row with input says, where it says something else."""
+        fed = self.row(STEP, with_input=True)
+        if fed is None or fed.ratio is None or self.word(fed) == self.word(own):
+            return ""
+        return f", with its batches read from batches() {short(fed.ratio)} ({self.word(fed)})"
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a planted slowdown was not seen."""
+        planted = self.row(PLANTED)
+        return bool(planted and planted.ratio and planted.ratio.low <= 1)
 
     def _promise(self) -> str:
         """What the recommended way brings, where it was shown to bring something."""

@@ -50,6 +50,8 @@ def _judged_here(path: Path) -> Verdict:
         found = judge(trainings)
         return Verdict(found.verdict, found.identical, trainings)
     except CaseError as error:
+        if " raised " in str(error):  # so would the steps that are timed
+            raise
         return Verdict(f"no verdict: {error}", identical=False, trainings=None)
 
 

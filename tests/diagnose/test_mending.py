@@ -76,3 +76,19 @@ def test_a_step_that_shows_no_names_gets_the_usual_ones(case: Path) -> None:
     case.write_text(HEAD + "train_step = lambda model, optimizer, x, y: None\n")
     assert names_of_step(case) == {}
     assert mended(case, ADVICE) == ("model(x, training=True)", "optimizer.apply", "y, loss")
+
+
+def test_the_loss_is_mended_with_its_own_names_and_runs(case: Path) -> None:
+    case.write_text(HEAD + FUNCTION)
+    advice = ("{loss} = {loss_value} + sum({model}.losses)", "{loss} = {loss_fn}({y}, {predictions})")
+    assert mended(case, advice) == (
+        "error = keras.losses.MeanSquaredError()(price, guess) + sum(net.losses)",
+        "error = keras.losses.MeanSquaredError()(price, guess)",
+    )
+
+
+def test_a_loss_that_adds_something_already_is_written_anew(case: Path) -> None:
+    step = FUNCTION.replace("price, guess)", "price, guess) + 2 * sum(net.losses)")
+    case.write_text(HEAD + step)
+    (line,) = mended(case, ("{loss} = {loss_value} + sum({model}.losses)",))
+    assert line == "error = keras.losses.MeanSquaredError()(price, guess) + sum(net.losses)"

@@ -1,5 +1,6 @@
 """`measure` on small cases: what is timed, beside which verdict, and what bad input gets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +147,61 @@ def test_iterator_that_yields_once_is_refused(tmp_path: Path) -> None:
 def test_missing_file_is_refused_before_tensorflow_starts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "no_such_case.py"]) == 1
     told = capsys.readouterr().err
-    assert "no_such_case.py: is not a file" in told
+    assert "no_such_case.py: there is no such file" in told
     assert "starting TensorFlow" not in told
+
+
+@pytest.mark.parametrize("command", ["measure", "diagnose"])
+def test_file_that_is_no_python_is_refused_before_tensorflow_starts(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = write(tmp_path, "x = 1\ndef step(:\n    pass\n")
+    assert main([command, str(case)]) == 1
+    told = capsys.readouterr().err
+    assert "SyntaxError (line 2)" in told
+    assert "def step(:" in told
+    assert "starting TensorFlow" not in told
+
+
+def measured_rows(of_step: dict[bool, Ratio], **more: Any) -> Measurement:
+    rows = [Row(STEP, fed, 1.0, 1.0, 1.0, ratio) for fed, ratio in of_step.items()]
+    return Measurement("c.py", 4, rows, eager=False, diagnosis="identical", identical=True, **more)
+
+
+FASTER, SLOWER = Ratio(0.8, 0.7, 0.9, 9), Ratio(1.5, 1.4, 1.6, 9)
+
+
+def test_sentence_names_the_ratio_with_input_where_it_says_something_else() -> None:
+    differing = measured_rows({False: FASTER, True: SLOWER}).sentence()
+    assert "time (faster), with its batches read from batches() 1.50 [1.40, 1.60] (slower)" in differing
+    assert "batches()" not in measured_rows({False: FASTER, True: FASTER}).sentence()
+
+
+def test_a_planted_slowdown_that_was_not_seen_is_told_before_the_sentence() -> None:
+    for seen, low in ((False, 0.99), (True, 1.01)):
+        planted = Row(PLANTED, False, 1.0, 1.0, 1.0, Ratio(1.05, low, 1.1, 9))
+        own = measured_rows({False: FASTER})
+        text = as_text(replace(own, rows=[*own.rows, planted]))
+        assert ("did not see a planted slowdown" in text) is not seen
+
+
+def test_where_fit_is_fastest_the_fastest_of_the_own_step_is_told_too() -> None:
+    best, own = Way("fit(), so", "fit", "args", {"steps_per_execution": 16}), Way("many", "many", "code")
+    tried = [Tried(best, Grade(BIT_IDENTICAL), 0.5), Tried(own, Grade(BIT_IDENTICAL), 0.6)]
+    measured = measured_rows({False: FASTER}, tried=tried, best=best, best_own=own)
+    row = Row(best.name, False, 1.0, 1.0, 1.0, FASTER, FASTER)
+    text = as_text(replace(measured, rows=[*measured.rows, row]))
+    assert "model.compile(…, steps_per_execution=16)" in text
+    assert "The fastest of your own step is many: 0.60" in text
+    assert "Call train_many in place of your loop" in text
+
+
+def test_no_way_of_fit_is_tried_for_a_step_that_computes_something_else(tmp_path: Path) -> None:
+    source = SLEEPING.replace("tf.reduce_mean((", "2.0 * tf.reduce_mean((")
+    measured = engine.measure(write(tmp_path, source))
+    assert not measured.identical
+    assert measured.tried
+    assert not [tried for tried in measured.tried if tried.way.kind == "fit"]
 
 
 def test_sentence_without_a_timed_step() -> None:

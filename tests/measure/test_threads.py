@@ -7,7 +7,8 @@ import pytest
 
 from loops.case.errors import CaseError
 from loops.diagnose.trainings import train_both
-from loops.measure.threads import SETTINGS, ThreadsArm, ThreadsProcess
+from loops.measure.case_process import CaseProcess, ProcessArm
+from loops.measure.threads import SETTINGS, process_with
 from loops.measure.verdict import STEPS_COMPARED
 from loops.measure.ways.grade import Grader
 from loops.measure.ways.trying import Way
@@ -18,15 +19,15 @@ SETTING = "one thread in all"
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[ThreadsProcess]:
+def process(tmp_path: Path) -> Iterator[CaseProcess]:
     source = case_with(tmp_path).read_text(encoding="utf-8") + 'print("a case may print")\n'
-    own = ThreadsProcess(write(tmp_path, source), SETTING)
+    own = process_with(write(tmp_path, source), SETTING)
     yield own
     own.close()
 
 
-def test_an_arm_runs_there_and_its_training_is_graded_here(process: ThreadsProcess, tmp_path: Path) -> None:
-    arm = ThreadsArm(process, Way("as it is", "step", "", threads=SETTING), with_input=True)
+def test_an_arm_runs_there_and_its_training_is_graded_here(process: CaseProcess, tmp_path: Path) -> None:
+    arm = ProcessArm([process], Way("as it is", "step", "", threads=SETTING), with_input=True)
     arm.run(2)
     trainings = train_both(tmp_path / "case.py", STEPS_COMPARED, lambda line: None)
     states = process.states("")
@@ -39,7 +40,7 @@ def test_the_process_has_the_threads_of_its_setting(tmp_path: Path) -> None:
     source = case_with(tmp_path).read_text(encoding="utf-8")
     assert SETTINGS[SETTING] == {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     check = "import os\nraise ValueError(os.environ['TF_NUM_INTRAOP_THREADS'])\n"
-    process = ThreadsProcess(write(tmp_path, source + check), SETTING)
+    process = process_with(write(tmp_path, source + check), SETTING)
     try:
         with pytest.raises(CaseError, match=r"ValueError \(line \d+\): 1"):
             process.states("")
@@ -47,7 +48,7 @@ def test_the_process_has_the_threads_of_its_setting(tmp_path: Path) -> None:
         process.close()
 
 
-def test_a_process_that_ended_is_an_error_of_the_case(process: ThreadsProcess) -> None:
+def test_a_process_that_ended_is_an_error_of_the_case(process: CaseProcess) -> None:
     process.close()
     with pytest.raises(CaseError, match=f"the process for {SETTING} ended"):
         process.states("")

@@ -11,7 +11,7 @@ from loops.diagnose.mistake import Mistake, RowLoss, like
 from loops.diagnose.stages.setting import Setting, setting
 
 SAME = 1e-3  # relative, of one factor seen in two batches
-MEAN = "loss = loss_fn({y}, predictions): Keras's own mean over all rows (and pixels, and time steps)"
+MEAN = "{loss} = {loss_fn}({y}, {predictions}): Keras's own mean over all rows (and pixels, and time steps)"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from loops.diagnose.stages.setting import Setting, setting
 MOST_GROUPS = 64
 SAME = 2e-3  # relative, of one weight seen in two batches
 AS_COMPILED = (
-    "loss = loss_fn({y}, predictions, sample_weight=…): the very loss object of compile(), "
+    "{loss} = {loss_fn}({y}, {predictions}, sample_weight=…): the very loss object of compile(), "
     "on the model's own output"
 )
 

@@ -20,9 +20,9 @@ from loops.diagnose.scene import Scene
 from loops.diagnose.stages.divisors import explain_scale
 from loops.diagnose.stages.setting import ONE, Setting, is_one
 
-MEAN = "loss = loss_fn({y}, predictions): Keras's own mean over all rows (and pixels, and time steps)"
-WEIGHTS = "loss = the outputs' losses, each a mean weighed as compile() says, + sum({model}.losses)"
-ADDED = "loss = loss_fn({y}, predictions) + sum({model}.losses)"
+MEAN = "{loss} = {loss_fn}({y}, {predictions}): Keras's own mean over all rows (and pixels, and time steps)"
+WEIGHTS = "{loss} = the outputs' losses, each a mean weighed as compile() says, + sum({model}.losses)"
+ADDED = "{loss} = {loss_value} + sum({model}.losses)"
 NO_PENALTY = (
     "leave the penalty out, or give it to fit() too: Dense(…, kernel_regularizer=keras.regularizers.L2(…))"
 )

@@ -131,7 +131,7 @@ def _others(at: Setting, output: int) -> Iterator[Other]:
         "targets (n,) against predictions (n, 1)",
         "",
         broadcast,
-        "{y} = tf.reshape({y}, tf.shape(predictions)) before the loss",
+        "{y} = tf.reshape({y}, tf.shape({predictions})) before the loss",
     )
     for order, moved in ROW_ORDERS.items():
         yield Other(
@@ -158,7 +158,7 @@ def _others(at: Setting, output: int) -> Iterator[Other]:
         "arguments of the loss swapped",
         "",
         lambda losses, y, p: losses.unweighted(p, tf.cast(y, p.dtype)),
-        "loss_fn(y_true, y_pred): the targets come first",
+        "{loss_fn}({y}, {predictions}): the targets come first",
     )
     if integers:
         for detail, loss in (

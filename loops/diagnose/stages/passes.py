@@ -15,8 +15,8 @@ from loops.diagnose.step import makes_mask
 from loops.parity.states import Array
 
 CLOSE = 1e-5  # relative, of inputs that were solved for
-TRAINING = "predictions = {model}({x}, training=True)"
-ONCE = "call the model once for each batch: predictions = {model}({x}, training=True)"
+TRAINING = "{predictions} = {model}({x}, training=True)"
+ONCE = "call the model once for each batch: {predictions} = {model}({x}, training=True)"
 MASKS_LOST = Mistake(
     "mask lost on the way through the model: padded steps are taken for real ones",
     masks=False,

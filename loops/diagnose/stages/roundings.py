@@ -54,7 +54,7 @@ def _constant_division(first: int, partial: bool) -> Iterator[Mistake]:
             loss=loss,
             gradients=gradients,
             rounding=True,
-            advice="loss = tf.reduce_mean(per_example_loss), which divides in the kernel",
+            advice="{loss} = tf.reduce_mean(per_example_loss), which divides in the kernel",
         )
 
 

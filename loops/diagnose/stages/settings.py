@@ -16,20 +16,20 @@ def settings_left_out(scene: Scene) -> Iterator[Mistake]:
         yield Mistake(
             "class_weight of fit() not applied",
             without={"class_weight": None},
-            advice="loss = tf.reduce_mean(tf.gather(weight_of_class, classes) * per_example_loss)",
+            advice="{loss} = tf.reduce_mean(tf.gather(weight_of_class, classes) * per_example_loss)",
         )
     if case.compile_args.get("loss_weights"):
         yield Mistake(
             "loss_weights of compile() not applied",
             f"fit() has {case.compile_args['loss_weights']}",
             without={"loss_weights": None},
-            advice="loss = weight_a * loss_a + weight_b * loss_b, with the weights of compile()",
+            advice="{loss} = weight_a * loss_a + weight_b * loss_b, with the weights of compile()",
         )
     if any(batch.sample_weight is not None for batch in scene.trainings.epoch):
         yield Mistake(
             "sample_weight not applied",
             without={"sample_weight": None},
-            advice="loss = tf.reduce_mean(sample_weight * per_example_loss)",
+            advice="{loss} = tf.reduce_mean(sample_weight * per_example_loss)",
         )
     if scene.one_step.scales_loss:
         yield Mistake(

@@ -10,8 +10,8 @@ from loops.case.loading import Case
 from loops.diagnose.trainings import Trainings
 from loops.measure import case_arms
 from loops.measure.arms import Arm
+from loops.measure.case_process import CaseProcess, ProcessArm
 from loops.measure.makes import Contestant, Makes, Say
-from loops.measure.threads import ThreadsArm, ThreadsProcess
 from loops.measure.ways import code, source
 from loops.measure.ways.facts import Facts
 from loops.measure.ways.grade import BIT_IDENTICAL, REFUSED, Grade, Grader
@@ -45,7 +45,7 @@ class Way:
     threads: str = ""
 
 
-Processes = Mapping[str, ThreadsProcess]  # by the name of their setting
+Processes = Mapping[str, CaseProcess]  # by the name of their setting
 NONE: Processes = {}
 
 
@@ -77,7 +77,7 @@ def make_arm(
         CaseError: the case raises.
     """
     if way and way.threads in processes:
-        return ThreadsArm(processes[way.threads], way, with_input=with_input)
+        return ProcessArm([processes[way.threads]], way, with_input=with_input)
     epoch = list(facts.epoch)
     case = Case(facts.path, way.code if way and (way.kind != "fit" or way.with_input) else "")
     if way and way.kind == "fit":
@@ -105,7 +105,11 @@ class Search:
         fit: Callable[..., Arm],
         say: Say,
         processes: Processes = NONE,
+        *,
+        identical: bool = True,
     ) -> None:
+        """`identical` says whether the step computes what fit() does: else no way of fit() is one of it."""
+        self._identical = identical
         self.facts = facts
         self.tried: list[Tried] = []
         self._grader, self._fit, self._say = Grader(trainings), fit, say
@@ -127,6 +131,16 @@ class Search:
             fastest = None
         fastest = self._with_better_input(fastest) or fastest
         return self._with_other_threads(fastest) or fastest
+
+    def best_own(self) -> Way | None:
+        """The fastest way of the step itself, without input, None where no way is worth while."""
+        passed = [
+            t
+            for t in self.tried
+            if t.grade.passed and not t.way.with_input and t.way.kind in ("step", "many")
+        ]
+        best = min(passed, key=lambda tried: self._ratio_of(tried.way), default=None)
+        return best.way if best and self._ratio_of(best.way) < WORTH * self._own else None
 
     def _with_other_threads(self, fastest: Way | None) -> Way | None:
         """The fastest way with other numbers of threads, where that is worth while."""
@@ -191,6 +205,8 @@ class Search:
         ]
 
     def _of_fit(self) -> list[Way]:
+        if self.facts.has_step and not self._identical:
+            return []
         given: list[tuple[str, dict[str, Any]]] = [("compiled by XLA", {"jit_compile": True})]
         if self.facts.multiple == 1:
             given.insert(0, (f"steps_per_execution={STEPS_IN_CALL}", {"steps_per_execution": STEPS_IN_CALL}))
@@ -218,7 +234,7 @@ class Search:
             graded.append(Tried(way, self._graded(way)))
         timed = {tried.way.name: tried.way for tried in graded if tried.grade.timed}
         if timed:
-            self._say(f"how fast? {', '.join(timed)}")
+            self._say(f"how fast? {'; '.join(timed)}")
             graded = self._timed(graded, timed, beside, with_input=with_input)
         self.tried += graded
         return [tried.way for tried in graded if tried.grade.passed]

@@ -1,4 +1,4 @@
-"""What a process with its own thread settings does when it is asked: makes an arm, runs it, or trains."""
+"""What a process of a case does when it is asked: makes an arm, runs or drops it, or trains."""
 
 import pickle
 from pathlib import Path
@@ -13,32 +13,31 @@ from loops.measure.ways.trying import Way, make_arm
 
 
 class Server:
-    """One case, and the arm that was made last."""
+    """One case, and its arms by the numbers that they are asked for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._facts: Facts | None = None
-        self._arm: Arm | None = None
+        self._arms: dict[int, Arm] = {}
 
     def answer(self, request: dict[str, Any]) -> None:
-        """Run the arm, make another, or train and save the states.
+        """Make, run or drop an arm, or train and save the states.
 
         Raises:
             CaseError: the case raises.
         """
         if "run" in request:
-            assert self._arm
-            self._arm.run(request["run"])
+            self._arms[request["arm"]].run(request["run"])
         elif "make" in request:
-            self._make(request["make"], with_input=request["with_input"])
+            self._make(request["arm"], request["make"], with_input=request["with_input"])
+        elif "drop" in request:
+            self._arms.pop(request["drop"]).close()
         else:
             self._train(request["code"], Path(request["states"]))
 
-    def _make(self, given: dict[str, Any], *, with_input: bool) -> None:
+    def _make(self, number: int, given: dict[str, Any], *, with_input: bool) -> None:
         self._facts = self._facts or read_facts(self._path)
-        if self._arm:
-            self._arm.close()
-        self._arm = make_arm(self._facts, Way(**given), with_input=with_input)
+        self._arms[number] = make_arm(self._facts, Way(**given), with_input=with_input)
 
     def _train(self, code: str, saved: Path) -> None:
         case = Case(self._path)

@@ -1,0 +1,128 @@
+"""A case in processes of their own: with other settings of TensorFlow's start, or as several workers."""
+
+import contextlib
+import itertools
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loops.case.errors import CaseError
+
+if TYPE_CHECKING:
+    from loops.measure.ways.trying import Way
+    from loops.parity.states import State
+
+
+_NUMBERS = itertools.count()  # of arms
+
+
+class CaseProcess:
+    """A process with environment variables of its own that makes and runs arms of one case as it is told."""
+
+    def __init__(self, path: Path, name: str, variables: Mapping[str, str]) -> None:
+        """Start it; what it is asked first waits for its TensorFlow. `name` is for messages."""
+        self._path, self._name = path, name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loops.measure.case_child", str(path)],
+            env={**os.environ, **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> None:
+        """Let it do one thing, and wait until it is done.
+
+        Raises:
+            CaseError: the case raises there, or the process has ended.
+        """
+        ask_all([self], **request)
+
+    def send(self, request: Mapping[str, Any]) -> None:
+        """Let it do one thing."""
+        assert self._process.stdin
+        with contextlib.suppress(OSError, ValueError):  # it has ended, which `error` says
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+
+    def error(self) -> str:
+        """Wait until it is done, and say what went wrong; empty where nothing did."""
+        assert self._process.stdout
+        try:
+            return str(json.loads(self._process.stdout.readline())["error"])
+        except (OSError, ValueError):
+            return f"{self._path}: the process for {self._name} ended"
+
+    def states(self, code: str) -> "list[State]":
+        """The states of a training by the case's step with `code` at the file's end."""
+        return states_of([self], code)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        with contextlib.suppress(OSError):  # what was written and not read
+            self._process.communicate()
+
+
+def ask_all(processes: Sequence[CaseProcess], **request: Any) -> None:
+    """Let all processes do one thing at the same time, and wait for them.
+
+    Raises:
+        CaseError: the case raises in one of them, or one has ended.
+    """
+    for process in processes:
+        process.send(request)
+    errors = [error for process in processes if (error := process.error())]
+    if errors:
+        raise CaseError(errors[0])
+
+
+def states_of(processes: Sequence[CaseProcess], code: str) -> "list[State]":
+    """The states of a training by all processes together, as the first one has them.
+
+    Raises:
+        CaseError: the case raises, or the processes end with different states.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for number, process in enumerate(processes):
+            process.send({"states": f"{folder}/{number}", "code": code})
+        errors = [error for process in processes if (error := process.error())]
+        if errors:
+            raise CaseError(errors[0])
+        found = [pickle.loads(Path(folder, str(n)).read_bytes()) for n in range(len(processes))]
+    states: list[State] = found[0]
+    return states
+
+
+class ProcessArm:
+    """An arm that all these processes run together. A message there and back costs some 0.1 ms a block."""
+
+    def __init__(self, processes: Sequence[CaseProcess], way: "Way", *, with_input: bool) -> None:
+        """Make the arm there.
+
+        Raises:
+            CaseError: the case raises.
+        """
+        self._processes, self._number = processes, next(_NUMBERS)
+        ask_all(processes, arm=self._number, make=asdict(way), with_input=with_input)
+
+    def run(self, steps: int) -> None:
+        """Train `steps` steps there and wait for them.
+
+        Raises:
+            CaseError: the case raises.
+        """
+        ask_all(self._processes, arm=self._number, run=steps)
+
+    def close(self) -> None:
+        """Let go of it there, if the processes are still there."""
+        with contextlib.suppress(CaseError):
+            ask_all(self._processes, drop=self._number)
