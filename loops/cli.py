@@ -4,19 +4,33 @@ TensorFlow is imported by the commands when they run, so that --help is instant.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
-from loops.commands import compare, diagnose, measure, study, train
+from loops.commands import compare, diagnose, measure, scale, study, train
 from loops.errors import Stopped, UserError
 from loops.run.signals import StopRequest, exit_code
 
-COMMANDS = (train, study, compare, diagnose, measure)
+COMMANDS = (train, study, compare, diagnose, measure, scale)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 done, 1 failed, 2 usage, 130 or 143 stopped."""
+    """Run the command line and return the exit code: 0 done, 1 failed, 2 usage, 130 or 143 stopped.
+
+    A worker of a cluster ends its process here.
+    """
     options = parse(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
+    code = _run(options)
+    if getattr(options, "ends_at_once", False):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         with StopRequest() as options.stop:

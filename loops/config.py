@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+REDUCTIONS = ("ordered", "fast")  # how the gradients of workers are added
+MOST_SHARDS = 1024
 RUNGS = ("graph", "fused-adam", "pool-first", "parts", "compiled")  # of the fast loop, in its order
 
 
@@ -14,6 +16,8 @@ class TrainConfig:
     `jit_compile` is explicit, never "auto": auto means XLA for fit() on a GPU and nothing for
     a bare tf.function, and then the two loops would run different programs. `rung` names a rung of
     the fast loop, which alone reads it; None is the rung that was best for the device where it was measured.
+    The tape computes a batch in `shards` parts, which any number of workers that divides it can share;
+    `reduce` says how their gradients are added: "ordered" gives the same bits for every number of workers.
     """
 
     epochs: int = 3
@@ -23,9 +27,11 @@ class TrainConfig:
     seed: int = 0
     jit_compile: bool = False
     rung: str | None = None
+    shards: int = 1
+    reduce: str = "ordered"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "seed"):
+        for name in ("epochs", "batch_size", "seed", "shards"):
             if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name} must be a whole number")
         for name in ("learning_rate", "adam_epsilon"):
@@ -33,6 +39,10 @@ class TrainConfig:
                 raise ValueError(f"{name} must be a number")
         if self.rung is not None and self.rung not in RUNGS:
             raise ValueError(f"rung must be one of {', '.join(RUNGS)}")
+        if self.reduce not in REDUCTIONS:
+            raise ValueError(f"reduce must be one of {', '.join(REDUCTIONS)}")
+        if not 1 <= self.shards <= MOST_SHARDS:
+            raise ValueError(f"shards must be in 1 … {MOST_SHARDS}")
         if min(self.epochs, self.batch_size) < 1:
             raise ValueError("epochs and batch_size must be at least 1")
         if not 0 <= self.seed < 2**32:

@@ -102,6 +102,14 @@ class FashionMnist:
     train: Split
     test: Split
 
+    def sha256(self) -> str:
+        """One hash of all images and labels."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            digest.update(split.images.tobytes())
+            digest.update(split.labels.tobytes())
+        return digest.hexdigest()
+
 
 def find_folder(option: str | None) -> Path:
     """The folder of the four files: `--data`, else FASHION_MNIST_DIR, else the embedded copy."""

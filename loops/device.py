@@ -26,11 +26,13 @@ class Device:
     name: str
 
 
-def start(choice: str = "auto") -> Device:
+def start(choice: str = "auto", *, threads_an_op: int | None = None, runtime: bool = True) -> Device:
     """Import TensorFlow, silence its start-up messages, and pick the device.
 
     To be called before anything else imports TensorFlow. "cpu" hides every GPU from it, so
-    that the CPU runs the same program whether or not the machine has one.
+    that the CPU runs the same program whether or not the machine has one. `threads_an_op` are those that
+    one operation may use, by default as many as there are cores. Without `runtime` TensorFlow computes
+    nothing yet, as it must not before it joins a cluster.
 
     Raises:
         DeviceError: "gpu" was asked for and TensorFlow sees none.
@@ -41,10 +43,13 @@ def start(choice: str = "auto") -> Device:
     with _quiet_standard_error():
         import tensorflow as tf
 
+        if threads_an_op:
+            tf.config.threading.set_intra_op_parallelism_threads(threads_an_op)
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
-        tf.zeros(1)  # starts the runtime, which has messages of its own
+        if runtime:
+            tf.zeros(1)  # starts the runtime, which has messages of its own
     if choice == "gpu" and not gpus:
         raise DeviceError(
             "--device gpu: TensorFlow sees no GPU on this machine. Install the extra with "

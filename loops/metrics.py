@@ -48,9 +48,13 @@ class RunningMetrics:
         """Add one batch as `update` does, to the same bits in fewer ops; `labels` are classes, (batch,)."""
         images = tf.cast(tf.shape(labels)[0], tf.float32)
         hits = tf.equal(tf.argmax(probabilities, axis=-1), tf.cast(labels, tf.int64))
-        self.loss.total.assign_add(loss * images)
+        self.add_sums(loss * images, tf.reduce_sum(tf.cast(hits, tf.float32)), images)
+
+    def add_sums(self, loss: tf.Tensor, hits: tf.Tensor, images: tf.Tensor) -> None:
+        """Add one batch by its sums: of its losses, of its right guesses, and its images, each a float32."""
+        self.loss.total.assign_add(loss)
         self.loss.count.assign_add(images)
-        self.accuracy.total.assign_add(tf.reduce_sum(tf.cast(hits, tf.float32)))
+        self.accuracy.total.assign_add(hits)
         self.accuracy.count.assign_add(images)
         self._count_finite()
 

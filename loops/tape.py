@@ -1,7 +1,8 @@
 """Training by a hand-written loop: tf.function, GradientTape, Keras's Adam. The readable reference."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -15,35 +16,60 @@ from loops.metrics import RunningMetrics
 Step = Any  # a tf.function of (images, one-hot labels) that returns nothing
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What a loop runs: a step for each batch of training, and one for each of validation.
+
+    `batches` gives those of training from a global step on, as what `train` is called with.
+    """
+
+    train: Step
+    test: Step
+    batches: Callable[[int], tf.data.Dataset]
+    test_batches: tf.data.Dataset
+
+
 def train(model: tf.keras.Model, data: FashionMnist, config: TrainConfig, hooks: Hooks = NO_HOOKS) -> History:
     """Train `model` in place with Adam and categorical cross-entropy; validate after each epoch."""
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     running = RunningMetrics()
-    train_step = make_train_step(model, optimizer, running, jit_compile=config.jit_compile)
-    test_step = make_test_step(model, running, jit_compile=config.jit_compile)
-    test_batches = evaluation_stream(data.test, config.batch_size)
-    steps = config.steps_per_epoch(len(data.train))
-    hooks.begin(Live(model, optimizer, running.variables, running.read))
+    steps = Steps(
+        make_train_step(model, optimizer, running, jit_compile=config.jit_compile),
+        make_test_step(model, running, jit_compile=config.jit_compile),
+        lambda step: training_stream(data.train, config, step),
+        evaluation_stream(data.test, config.batch_size),
+    )
+    live = Live(model, optimizer, running.variables, running.read)
+    return run_epochs(steps, live, running, config, len(data.train), hooks)
+
+
+def run_epochs(
+    steps: Steps, live: Live, running: RunningMetrics, config: TrainConfig, images: int, hooks: Hooks
+) -> History:
+    """Run all epochs over `images` from where the hooks start; validate after each."""
+    count = config.steps_per_epoch(images)
+    hooks.begin(live)
     at = hooks.start
 
-    for epoch in range(at.step // steps, config.epochs):
+    for epoch in range(at.step // count, config.epochs):
         started = time.perf_counter() - at.seconds
         if at is hooks.start:
-            batches = iter(training_stream(data.train, config, at.step))  # on the clock, as in fit()
-        running.start(at.step, fresh=at.step % steps == 0)
-        for step in range(at.step + 1, (epoch + 1) * steps + 1):
-            train_step(*next(batches))
+            batches = iter(steps.batches(at.step))  # on the clock, as in fit()
+        running.start(at.step, fresh=at.step % count == 0)
+        for step in range(at.step + 1, (epoch + 1) * count + 1):
+            steps.train(*next(batches))
             hooks.after_step(step, running)
-            if step % steps:
+            if step % count:
                 position = Position(step, at.epochs, time.perf_counter() - started)
                 started += hooks.keep_off_the_clock(position)
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
-        record = EpochRecord(epoch, {**metrics, **validate(test_step, test_batches, running)}, train_seconds)
+        validation = validate(steps.test, steps.test_batches, running)
+        record = EpochRecord(epoch, {**metrics, **validation}, train_seconds)
         hooks.on_epoch(record)
-        at = Position((epoch + 1) * steps, (*at.epochs, record))
+        at = Position((epoch + 1) * count, (*at.epochs, record))
         hooks.keep(at)
-    return History(at.epochs, optimizer)
+    return History(at.epochs, live.optimizer)
 
 
 def make_train_step(

@@ -16,6 +16,7 @@ FLOORS = (
     ("loops.batches",),
     ("loops.metrics", "loops.evaluate"),
     ("loops.fit", "loops.tape", "loops.fast", "loops.case", "loops.parity", "loops.tensorboard"),
+    ("loops.distribute",),
     ("loops.run", "loops.diagnose"),
     ("loops.measure",),
     ("loops.commands",),

@@ -34,7 +34,11 @@ def add_command(
     """A new command whose options `run` gets."""
     sentence = f"{summary[0].upper()}{summary[1:]}."
     parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=sentence, formatter_class=_HelpWithDefaults
+        name,
+        help=summary,
+        description=sentence,
+        formatter_class=_HelpWithDefaults,
+        allow_abbrev=False,  # --step for --steps hides a slip
     )
     parser.set_defaults(run=run)
     return parser
@@ -61,23 +65,31 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def given_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line names, by their names in TrainConfig."""
-    names = ("epochs", "batch_size", "learning_rate", "seed", "rung")
+    names = ("epochs", "batch_size", "learning_rate", "seed", "rung", "shards", "reduce")
     return {name: value for name in names if (value := getattr(options, name, None)) is not None}
 
 
-def prepare(options: argparse.Namespace) -> "tuple[FashionMnist, device.Device]":
+def prepare(
+    options: argparse.Namespace, *, threads_an_op: int | None = None
+) -> "tuple[FashionMnist, device.Device]":
     """Load the data and start TensorFlow; bad data and a bad folder are refused before that slow start."""
+    return load_images(options), start(options.device, threads_an_op=threads_an_op)
+
+
+def load_images(options: argparse.Namespace, *, writes: bool = True) -> "FashionMnist":
+    """Load the data; refuses a bad runs folder, if this process writes to it."""
     from loops import data
 
     images = data.load(data.find_folder(options.data))
-    _make_writable(options.runs)
-    return images, start(options.device)
+    if writes:
+        _make_writable(options.runs)
+    return images
 
 
-def start(choice: str) -> device.Device:
+def start(choice: str, *, threads_an_op: int | None = None) -> device.Device:
     """Start TensorFlow, and say so, since it takes seconds."""
     print("starting TensorFlow …", file=sys.stderr)
-    return device.start(choice)
+    return device.start(choice, threads_an_op=threads_an_op) if threads_an_op else device.start(choice)
 
 
 def _make_writable(runs: Path) -> None:
@@ -108,6 +120,19 @@ def positive_float(text: str) -> float:
     if not 0 < value <= LARGEST_RATE:
         raise argparse.ArgumentTypeError(
             f"must be a number above 0 and at most {LARGEST_RATE:g}, not {text!r}"
+        )
+    return value
+
+
+def positive_seconds(text: str) -> float:
+    """A time above 0, a day at most."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds above 0 and at most 86400, not {text!r}"
         )
     return value
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loops.commands import workers as several
 from loops.commands.options import (
     DEFAULTS,
     Subparsers,
@@ -24,6 +25,7 @@ from loops.history import CURVE_EVERY
 
 if TYPE_CHECKING:
     from loops.data import FashionMnist
+    from loops.distribute.workers import Workers
     from loops.run.context import Training
     from loops.run.experiment import Outcome, RunOptions
     from model import FashionCNN
@@ -46,6 +48,7 @@ def add_to(commands: Subparsers) -> None:
                 choices=RUNGS,
                 help="with this rung of the fast loop; --fast alone takes the one that is fastest here",
             )
+            several.add_options(parser)
         if name != "both":
             parser.add_argument("--resume", metavar="RUN", help="go on with this run, by its name in --runs")
 
@@ -74,19 +77,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, print, and return the exit code: 1 where two loops differ on a CPU, where they never should."""
-    loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
-    if getattr(options, "fast", False) or getattr(options, "rung", None):
-        loops = ("fast",)
-    config, resume = TrainConfig(**given_settings(options)), None
-    if getattr(options, "resume", None):
-        from loops.run import resume as resuming
-
-        resume = resuming.find(options.runs, options.resume)
-        loops, config = resuming.settings_of(resume, loops[0], given_settings(options))
-        if resuming.is_done(resume):
-            print(f"{resume}: this run is done; result.json holds its scores")
-            return 0
-    images, where = prepare(options)
+    if options.command == "tape":
+        several.refuse_other_loops(options)
+    if several.is_clustered(options):
+        return _run_clustered(options)
+    loops, config, resume = _settled(options)
+    if resume and _is_done(resume):
+        return 0
+    if several.is_launcher(options):
+        return several.start_workers(options, config)
+    images, where = prepare(options, threads_an_op=several.threads_an_op(config))
     _warn_of_a_large_batch(config.batch_size, len(images.train))
     from loops.run.context import Training
 
@@ -94,6 +94,47 @@ def run(options: argparse.Namespace) -> int:
         config = _with_rung(config, images, where, resumed=resume is not None)
     trainings = [Training(loop, config, images, where) for loop in loops]
     return _train_all(trainings, options, resume)
+
+
+def _settled(options: argparse.Namespace) -> tuple[tuple[str, ...], TrainConfig, Path | None]:
+    """The loops, their config, and the run to go on with."""
+    given = given_settings(options)
+    loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
+    if getattr(options, "fast", False) or getattr(options, "rung", None):
+        loops = ("fast",)
+    if not getattr(options, "resume", None):
+        return loops, TrainConfig(**several.shards_of(options) | given), None
+    from loops.run import resume as resuming
+
+    resume = resuming.find(options.runs, options.resume)
+    loops, config = resuming.settings_of(resume, loops[0], given)
+    return loops, config, resume
+
+
+def _is_done(resume: Path) -> bool:
+    """Whether a run has its result; says so."""
+    from loops.run import resume as resuming
+
+    if resuming.is_done(resume):
+        print(f"{resume}: this run is done; result.json holds its scores")
+        return True
+    return False
+
+
+def _run_clustered(options: argparse.Namespace) -> int:
+    """As one of several workers; the first settles what is trained, and keeps the run."""
+
+    def settle() -> tuple[TrainConfig, Path | None]:
+        (loop,), config, resume = _settled(options)
+        if loop != "tape":
+            raise UserError(f"--resume {options.resume}: this is a run of {loop}, which runs in one process.")
+        return config, resume
+
+    def train(training: "Training", resume: Path | None, workers: "Workers") -> int:
+        _warn_of_a_large_batch(training.config.batch_size, len(training.data.train))
+        return _train_all([training], options, resume, workers)
+
+    return several.work(options, settle, train)
 
 
 def _with_rung(config: TrainConfig, images: "FashionMnist", where: Device, *, resumed: bool) -> TrainConfig:
@@ -118,7 +159,13 @@ def _warn_of_a_large_batch(batch_size: int, count: int) -> None:
         print(f"warning: {what}: an epoch is one step on all of them", file=sys.stderr)
 
 
-def _train_all(trainings: "Sequence[Training]", options: argparse.Namespace, resume: Path | None) -> int:
+def _train_all(
+    trainings: "Sequence[Training]",
+    options: argparse.Namespace,
+    resume: Path | None,
+    workers: "Workers | None" = None,
+) -> int:
+    from loops.distribute.workers import ALONE
     from loops.run.experiment import RunOptions
 
     run_options = RunOptions(
@@ -128,6 +175,7 @@ def _train_all(trainings: "Sequence[Training]", options: argparse.Namespace, res
         pages_every=options.pages_every,
         profile=options.profile,
         stop=options.stop,
+        workers=workers or ALONE,
     )
     outcomes = [
         _train_one(training, options.runs, run_options, summary=number == 0)

@@ -9,6 +9,8 @@ from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
 
+# Settings that came later and their defaults, which config.json leaves out, as older runs have it
+LATER = {"rung": None, "shards": 1, "reduce": "ordered"}
 Resumptions = Sequence[Mapping[str, Any]]  # of the run so far: at which step, and what had changed
 
 
@@ -35,8 +37,9 @@ class Training:
     def settings(self) -> dict[str, Any]:
         """The loop and its settings, as config.json holds them."""
         settings = asdict(self.config)
-        if self.config.rung is None:  # as runs have it that were made before there was a choice
-            del settings["rung"]
+        for name, default in LATER.items():
+            if settings[name] == default:
+                del settings[name]
         return {"loop": self.loop, **settings}
 
     @property

@@ -16,6 +16,23 @@ from loops.run.cores import cpu_quota, usable_cores
 CLAIMED = (
     *("tensorflow", "keras", "numpy", "onednn", "threads_intra_op", "threads_inter_op", "cores", "cpu_quota"),
     *("op_determinism", "xla", "tf32", "cpu", "gpu", "numba", "llvmlite", "commit"),
+    "reduced_by",  # where the order of a sum depends on the number of workers
+)
+# What must be the same on all workers of a cluster, beside the variables; processors that round differently
+# show after the first epoch
+SHARED = (
+    *(
+        "tensorflow",
+        "keras",
+        "numpy",
+        "onednn",
+        "threads_intra_op",
+        "op_determinism",
+        "xla",
+        "tf32",
+        "commit",
+    ),
+    *("cpu", "gpu"),
 )
 # Environment variables, by how they begin, that can change the arithmetic. No library tells what it made of
 # them, but for those behind a fact above.
@@ -28,6 +45,8 @@ LEFT_OUT = (
     "TF_CPP_",
     # Set by loops.device, always to "tensorflow"
     "KERAS_BACKEND",
+    # Names the workers of a cluster, which do not change the bits
+    "TF_CONFIG",
     # Where Numba keeps what it compiled
     "NUMBA_CACHE_DIR",
     # Terraform's, not TensorFlow's: they hold paths and passwords

@@ -1,18 +1,21 @@
 """One training from settings to saved result: folder, model, loop, checkpoints, evaluation."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
 from loops import fit, tape
 from loops.config import TrainConfig
 from loops.data import FashionMnist
-from loops.errors import Stopped
+from loops.distribute import loop as distributed
+from loops.distribute.workers import ALONE, Workers
+from loops.errors import Stopped, UserError
 from loops.evaluate import Evaluation, evaluate
 from loops.fast import loop as fast
 from loops.files import CHECKPOINTS
@@ -28,7 +31,7 @@ from loops.run.resume import is_done
 from loops.run.resumption import resumption
 from loops.run.saver import Saver
 from loops.run.showing import Showing, events_of
-from loops.run.signals import StopRequest
+from loops.run.signals import StopRequest, stops_of
 from model import FashionCNN, new_model
 
 
@@ -44,6 +47,14 @@ class Train(Protocol):
 LOOPS: Mapping[str, Train] = MappingProxyType({"fit": fit.train, "tape": tape.train, "fast": fast.train})
 
 
+def loop_of(training: Training, workers: Workers, stop: StopRequest) -> Train:
+    """The loop of a training; one that has shards is trained by all workers, which obey a signal together."""
+    if training.config.shards == 1:
+        return LOOPS[training.loop]
+    stop.shared = True
+    return functools.partial(distributed.train, workers=workers, stops=stops_of(stop))
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How a training is kept and shown, none of which changes its weights.
@@ -52,7 +63,7 @@ class RunOptions:
     `curve_every` those between points of the curves by step (None: CURVE_EVERY, or as the run that is gone
     on with has it), `pages_every` the epochs between
     TensorBoard's heavy pages (None: after the last alone). `stop` hears of signals; `on_model` gets the
-    fresh model before it is trained.
+    fresh model before it is trained. `workers` share the batches of a training that has shards.
     """
 
     resume: Path | None = None
@@ -62,6 +73,7 @@ class RunOptions:
     profile: bool = False
     stop: StopRequest | None = None
     on_model: Callable[[FashionCNN], object] = ignore
+    workers: Workers = ALONE
 
 
 DEFAULT_OPTIONS = RunOptions()
@@ -97,8 +109,14 @@ def run_experiment(
     if stop.number is not None:
         raise Stopped(stop.number, f"stopped before {training.loop} was trained")
     try:
-        with RunFolder(options.resume) if options.resume else create(runs, training.settings) as folder:
-            outcome = _run(training, folder, on_step, on_epoch, options, stop)
+        with contextlib.ExitStack() as stack, _told_to(options.workers) as told:
+            folder = RunFolder(options.resume) if options.resume else create(runs, training.settings)
+            stack.enter_context(folder)
+            run, saver = _prepare(training, folder.path, options, stop)
+            told |= {"position": asdict(saver.start)}
+            kept = stack.pop_all()
+        with kept:
+            outcome = _run(run, saver, folder, on_step, on_epoch, options, stop)
     finally:
         stop.polite = False
     checkpoint.keep_last(outcome.folder / CHECKPOINTS, 1)  # the others are of no use any more
@@ -106,14 +124,14 @@ def run_experiment(
 
 
 def _run(
-    training: Training,
+    run: Run,
+    saver: Saver,
     folder: RunFolder,
     on_step: OnStep,
     on_epoch: OnEpoch,
     options: RunOptions,
     stop: StopRequest,
 ) -> Outcome:
-    run, saver = _prepare(training, folder.path, options, stop)
     with events_of(run) as log:
         showing = Showing(run, log, options.pages_every)
         with marked_as_failed(run, folder):
@@ -125,9 +143,23 @@ def _run(
     return Outcome(model, history, evaluation, folder.path, showing.curve.points)
 
 
+@contextlib.contextmanager
+def _told_to(workers: Workers) -> Iterator[dict[str, Any]]:
+    """What the chief has prepared is told to the others, or why it could not: they wait for it."""
+    told: dict[str, Any] = {}
+    try:
+        yield told
+    except UserError as error:
+        workers.tell({"refused": str(error)})
+        raise
+    workers.tell(told)
+
+
 def _prepare(training: Training, folder: Path, options: RunOptions, stop: StopRequest) -> tuple[Run, Saver]:
     """The run and its saver; refuses what cannot go on and changes nothing."""
     environment = describe(training.device, jit_compile=training.config.jit_compile)
+    if training.config.shards > 1:
+        environment |= _workers(training, options.workers.size)
     found: Checkpoint | None = None
     resumed: Resumptions = ()
     if options.resume:
@@ -136,6 +168,12 @@ def _prepare(training: Training, folder: Path, options: RunOptions, stop: StopRe
         found, resumed = resumption(folder, environment)
     run = Run(training, folder, environment, resumed)
     return run, Saver(run, found, every=options.checkpoint_every, stop=stop)
+
+
+def _workers(training: Training, count: int) -> dict[str, Any]:
+    """What the environment says of several workers: that they add in another order, where that is so."""
+    told: dict[str, Any] = {"workers": count}
+    return told if training.config.reduce == "ordered" else {**told, "reduced_by": f"{count} workers"}
 
 
 def _train(
@@ -155,8 +193,8 @@ def _train(
             next_stop=saver.next_stop,
             keep=functools.partial(saver.keep, before_save=showing.secure),
         )
-        history = LOOPS[training.loop](model, training.data, training.config, own)
+        history = loop_of(training, options.workers, stop)(model, training.data, training.config, own)
         stop.polite = False  # from here on a signal ends the process where it is; all steps are saved
-        if stop.number is not None:
-            raise Stopped(stop.number, f"stopped after the last step; go on with: {run.resume_command}")
+        if stop.asked is not None:
+            raise Stopped(stop.asked, f"stopped after the last step; go on with: {run.resume_command}")
         return model, history, evaluate(model, training.data.test)

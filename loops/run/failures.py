@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from loops.distribute.cluster import ClusterError
 from loops.errors import NotFiniteError, UserError
 from loops.run.context import Run
 from loops.run.folder import RunFolder
@@ -21,10 +22,13 @@ def explained(run: Run) -> Iterator[None]:
 
     Raises:
         TrainingError: the loss is NaN or infinite, or the device's memory is not enough.
+        ClusterError: a worker is lost; the text says how to go on.
     """
     loop, config = run.training.loop, run.training.config
     try:
         yield
+    except ClusterError as error:
+        raise ClusterError(f"{error} {go_on(run)}") from None
     except NotFiniteError as error:
         epoch = (error.step - 1) // run.training.steps_per_epoch + 1
         raise TrainingError(
@@ -39,6 +43,14 @@ def explained(run: Run) -> Iterator[None]:
             f"{loop}: out of memory at --batch-size {config.batch_size}. Try --batch-size "
             f"{max(1, config.batch_size // 2)}."
         ) from None
+
+
+def go_on(run: Run) -> str:
+    """How a run goes on that some of its workers have left."""
+    return (
+        f"Its last checkpoint is intact; go on with: {run.resume_command}, and with --workers N or "
+        f"--cluster auto for several workers, of any number that divides {run.training.config.shards}."
+    )
 
 
 @contextlib.contextmanager

@@ -7,9 +7,11 @@ stops after these.
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Self
 
+from loops.distribute.stops import Stops
 from loops.errors import Stopped
 
 LEAVE = os._exit  # before user code, which may be run under a guard, can ask for it
@@ -27,11 +29,15 @@ class StopRequest:
 
     While `polite` is set, as a training does that looks at `number` after each step, a first
     signal is only noted. At any other time it raises `Stopped` wherever Python is.
+
+    `asked` is the signal that this process has got, `number` the one to obey. They are the same but for one
+    of several workers (`shared`): these set `number` after the same step on all of them.
     """
 
     def __init__(self) -> None:
+        self.asked: int | None = None
         self.number: int | None = None
-        self.polite = False
+        self.polite = self.shared = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -43,9 +49,11 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        if self.asked is not None:
             LEAVE(exit_code(number))
-        self.number = number
+        self.asked = number
+        if not (self.shared and self.polite):
+            self.number = number
         name = signal.Signals(number).name
         if not self.polite:
             raise Stopped(number, f"stopped by {name}")
@@ -54,3 +62,12 @@ class StopRequest:
             file=sys.stderr,
             flush=True,
         )
+
+
+def stops_of(stop: StopRequest) -> Stops:
+    """A worker's part of a stop that all workers make after the same step: SIGINT and SIGTERM are counted."""
+
+    def agreed(asked: Sequence[int]) -> None:
+        stop.number = max(number for number, count in zip(HANDLED, asked, strict=True) if count)
+
+    return Stops(lambda: [int(stop.asked == number) for number in HANDLED], agreed)

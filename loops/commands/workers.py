@@ -1,0 +1,211 @@
+"""`tape --workers N` and `--cluster auto`: the tape on several processes, here or on a cluster."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loops import device
+from loops.commands.options import given_settings, load_images, positive_int, positive_seconds
+from loops.config import REDUCTIONS, TrainConfig
+from loops.distribute import cluster, launch
+from loops.distribute.cluster import ClusterError
+from loops.errors import UserError
+
+if TYPE_CHECKING:
+    from loops.data import FashionMnist
+    from loops.distribute.workers import Workers
+    from loops.run.context import Training
+
+SHARDS = 8  # with --workers or --cluster
+WAIT = 30.0
+SECONDS_A_START = 15.0  # of TensorFlow, on a slow machine
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of several workers."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--workers",
+        type=positive_int,
+        metavar="N",
+        help="train on N processes of this machine (docs/scaling.md)",
+    )
+    how.add_argument(
+        "--cluster",
+        choices=("auto",),
+        help="this process is one worker of the cluster that TF_CONFIG or Slurm names",
+    )
+    parser.add_argument(
+        "--shards",
+        type=positive_int,
+        metavar="S",
+        help="parts of a batch, which workers share; they decide the weights, the number of workers does "
+        f"not (default: {SHARDS} with --workers or --cluster, else 1)",
+    )
+    parser.add_argument(
+        "--reduce",
+        choices=REDUCTIONS,
+        help="how gradients are added: fast sends less, but the bits depend on the number of workers "
+        "(default: ordered)",
+    )
+    parser.add_argument(
+        "--wait", type=positive_seconds, metavar="SECONDS", default=WAIT, help="for all workers to come"
+    )
+
+
+def is_clustered(options: argparse.Namespace) -> bool:
+    """Whether this process is a worker among others."""
+    return getattr(options, "cluster", None) is not None
+
+
+def is_launcher(options: argparse.Namespace) -> bool:
+    """Whether this process starts workers, and trains nothing itself."""
+    return (getattr(options, "workers", None) or 1) > 1
+
+
+def shards_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The number of shards that the options mean where they do not name it."""
+    several = getattr(options, "workers", None) or is_clustered(options)
+    return {"shards": SHARDS} if several and options.shards is None else {}
+
+
+def threads_an_op(config: TrainConfig) -> int | None:
+    """The threads of one operation: one where shards run side by side, so that cores change no bits."""
+    return 1 if config.shards > 1 else None
+
+
+def refuse_other_loops(options: argparse.Namespace) -> None:
+    """The fast loop runs in one process.
+
+    Raises:
+        UserError: it was asked for together with several workers.
+    """
+    wanted = [
+        name
+        for name in ("workers", "cluster", "shards", "reduce")
+        if getattr(options, name, None) is not None
+    ]
+    if wanted and (options.fast or options.rung):
+        fast = "--fast" if options.fast else "--rung"
+        raise UserError(
+            f"--{wanted[0]} with {fast}: the fast loop runs in one process. Leave one of them out."
+        )
+
+
+def refuse_undivided(workers: int, config: TrainConfig) -> None:
+    """Each worker has as many shards.
+
+    Raises:
+        ClusterError: the number of workers does not divide that of shards.
+    """
+    if config.shards % workers:
+        fitting = [n for n in range(1, config.shards + 1) if config.shards % n == 0]
+        raise ClusterError(
+            f"{workers} workers cannot share {config.shards} shards evenly: use {_either(fitting)} workers, "
+            "or --shards S with a new run."
+        )
+
+
+def _either(numbers: list[int]) -> str:
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def start_workers(options: argparse.Namespace, config: TrainConfig) -> int:
+    """Start the workers of this machine and return their exit code."""
+    refuse_undivided(options.workers, config)
+    gpus = launch.gpus_for(options.workers, options.device)
+    options.stop.polite = True  # a signal is passed on to the workers
+    wait = max(options.wait, SECONDS_A_START * options.workers)  # all start at once, on the same cores
+    arguments = [*_without_workers(options.arguments), "--wait", str(wait)]
+    return launch.run(options.workers, arguments, gpus=gpus, stopped=lambda: options.stop.asked)
+
+
+def _without_workers(arguments: list[str]) -> list[str]:
+    """The command line less --workers N or --workers=N."""
+    kept, skip = [], False
+    for argument in arguments:
+        name, given, _ = argument.partition("=")
+        ours = name == "--workers"
+        if not (skip or ours):
+            kept.append(argument)
+        skip = ours and not given
+    return kept
+
+
+def work(
+    options: argparse.Namespace,
+    settle: Callable[[], tuple[TrainConfig, Path | None]],
+    train: "Callable[[Training, Path | None, Workers], int]",
+) -> int:
+    """Be one worker: join, see that all agree, and train; `settle` gives the chief's config and run.
+
+    Raises:
+        UserError: the cluster cannot be joined, the workers differ, or the chief refuses.
+    """
+    launch.end_with_parent()
+    options.ends_at_once = True  # TensorFlow's own clean-up would wait for workers that may be gone
+    found = cluster.find(os.environ)
+    images = load_images(options, writes=found.rank == 0)
+    where, workers = _join(options, found)
+    from loops.distribute.agreement import refuse_differences
+
+    refuse_differences(workers, _facts(options, images, where))
+    config, resume = _settled(workers, settle)
+    from loops.run.context import Training
+
+    training = Training("tape", config, images, where)
+    if workers.is_chief:
+        return train(training, resume, workers)
+    from loops.run.following import follow
+
+    print(f"worker {workers.rank} of {workers.size} trains with {workers.name(0)}", file=sys.stderr)
+    follow(training, workers, options.stop)
+    return 0
+
+
+def _join(options: argparse.Namespace, found: cluster.Cluster) -> "tuple[device.Device, Workers]":
+    print(f"starting TensorFlow, and waiting for {found.size} workers …", file=sys.stderr)
+    where = device.start(options.device, threads_an_op=1, runtime=False)
+    from loops.distribute.workers import ALONE, Joined
+
+    return where, ALONE if found.size == 1 else Joined(found, options.wait)
+
+
+def _settled(
+    workers: "Workers", settle: Callable[[], tuple[TrainConfig, Path | None]]
+) -> tuple[TrainConfig, Path | None]:
+    """The chief's config, and its run to go on with; the others hear the first from it."""
+    from loops.run.following import hear_chief
+
+    if not workers.is_chief:
+        return TrainConfig(**hear_chief(workers)["config"]), None
+    try:
+        config, resume = settle()
+        refuse_undivided(workers.size, config)
+    except UserError as error:
+        workers.tell({"refused": str(error)})
+        raise
+    workers.tell({"config": asdict(config)})
+    return config, resume
+
+
+def _facts(options: argparse.Namespace, images: "FashionMnist", where: device.Device) -> Mapping[str, Any]:
+    """What must be the same on all workers, by the words of a message."""
+    from loops.run.environment import SHARED, describe
+
+    environment = describe(where, jit_compile=False)
+    defaults = asdict(replace(TrainConfig(**shards_of(options)), **given_settings(options)))
+    given = given_settings(options) if options.resume else defaults
+    return {
+        "data": images.sha256(),
+        "device": where.kind,
+        **{name: environment[name] for name in SHARED},
+        **environment["variables"],
+        **{f"--{name.replace('_', '-')}": value for name, value in given.items()},
+        "--resume": options.resume,
+    }

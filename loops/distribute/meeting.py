@@ -1,0 +1,112 @@
+"""All workers come before TensorFlow waits for them, which has no end and in which Python hears nothing.
+
+Each worker listens on its own address until it has reached all others there once.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from loops.distribute.cluster import Cluster, ClusterError
+
+EVERY = 0.3  # seconds from one call to the next
+CALL = 2.0  # seconds that one call waits for an answer
+JOINING = 30.0  # seconds that TensorFlow has to join workers that have all come
+
+
+def meet(cluster: Cluster, wait: float) -> None:
+    """Wait until all other workers have come, `wait` seconds at most.
+
+    Raises:
+        ClusterError: this worker's port is taken, or a worker does not come; the text names it.
+    """
+    last = time.monotonic() + wait
+    missing = [rank for rank in range(cluster.size) if rank != cluster.rank]
+    with _listening(cluster):
+        while missing and time.monotonic() < last:
+            missing = [rank for rank in missing if not _listens(cluster.tasks[rank].address)]
+            time.sleep(EVERY)
+        if missing:
+            raise ClusterError(_told(cluster, missing, wait))
+        time.sleep(2 * EVERY)  # those that called a moment too early call again
+
+
+def _told(cluster: Cluster, missing: Sequence[int], wait: float) -> str:
+    names = ", ".join(cluster.name(rank) for rank in missing)
+    return (
+        f"{names} did not come within {wait:g} seconds. Start it, check that its host and port can be "
+        "reached from here, or give --wait SECONDS. Nothing was trained or changed."
+    )
+
+
+@contextlib.contextmanager
+def _listening(cluster: Cluster) -> Iterator[None]:
+    """Answer calls on this worker's own address; TensorFlow takes it over afterwards."""
+    host, port = _split(cluster.tasks[cluster.rank].address)
+    try:
+        server = socket.create_server((host, port), backlog=max(128, 4 * cluster.size))
+    except OSError as error:
+        raise ClusterError(
+            f"{cluster.name(cluster.rank)}: this worker cannot listen there ({error.strerror or error}). Is "
+            "a worker of this number running, or is the host another one?"
+        ) from None
+    ended = threading.Event()
+    server.settimeout(EVERY)
+
+    def answer() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(OSError):
+                server.accept()[0].close()
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        server.close()
+
+
+def _listens(address: str) -> bool:
+    try:
+        with socket.create_connection(_split(address), timeout=CALL):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+_GUARD = """
+import os, select, signal, sys
+if not select.select([0], [], [], float(sys.argv[1]))[0]:
+    sys.stderr.write(sys.argv[2] + "\\n")
+    os.kill(int(sys.argv[3]), signal.SIGTERM)
+"""
+
+
+@contextlib.contextmanager
+def joining(cluster: Cluster) -> Iterator[None]:
+    """A context that must end within JOINING seconds; else this process is ended from outside.
+
+    TensorFlow holds Python's lock while it joins, so that no thread of this process could do it.
+    """
+    told = (
+        f"error: {cluster.name(cluster.rank)}: one of the others came and does not join; see their messages"
+    )
+    command = [sys.executable, "-c", _GUARD, str(JOINING), told, str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as guard:
+        try:
+            yield
+        finally:
+            assert guard.stdin
+            guard.stdin.close()

@@ -1,0 +1,67 @@
+"""The code that lets several workers share the batches of a case, in the case's own names."""
+
+from loops.measure.ways.code import Names
+
+STRATEGY = "strategy = tf.distribute.MultiWorkerMirroredStrategy()"  # before TensorFlow computes anything
+_SHARED = '''\
+whole_step = {plain}
+SHARDS, WORKERS = {shards}, strategy.num_replicas_in_sync
+worker = strategy.cluster_resolver.task_id or 0
+own_shards = range(worker * SHARDS // WORKERS, (worker + 1) * SHARDS // WORKERS)
+
+
+def of_all_workers(rows):
+    """The rows of all workers in the order of their last column: TensorFlow has worker 10 before 2."""
+    rows = tf.distribute.get_replica_context().all_gather(tf.identity(rows), axis=0)
+    return tf.gather(rows, tf.argsort(rows[:, -1]))
+
+
+@tf.function
+def {step}({arguments}*batch):
+    """One update by the gradients of SHARDS parts of the batch, of which each worker computes its own."""
+    rows, given, logs, sent = tf.shape(tf.nest.flatten(batch)[0])[0], [], [], []
+    {optimizer}.apply = lambda *update: given.append(update)  # keeps what a part would update by
+    for shard in own_shards:
+        start, stop = shard * rows // SHARDS, (shard + 1) * rows // SHARDS
+        part = tf.nest.map_structure(lambda each: each[start:stop], batch)
+        logs.append(whole_step({arguments}*part))
+        flat = tf.concat([tf.reshape(tf.convert_to_tensor(each), [-1]) for each in given[-1][0]], 0)
+        share = tf.cast(stop - start, tf.float32) / tf.cast(rows, tf.float32)
+        sent.append(tf.concat([flat * share, [float(shard)]], 0))
+    del {optimizer}.apply
+    everyone, like = strategy.run(of_all_workers, (tf.stack(sent),)), given[0][0]
+    total = tf.reduce_sum(tf.ensure_shape(everyone, [SHARDS, *sent[0].shape]), 0)[:-1]
+    parts = tf.split(total, [tf.size(each) for each in like], num=len(like))
+    {optimizer}.apply([tf.reshape(one, tf.shape(two)) for one, two in zip(parts, like)], *given[0][1:])
+    return logs[-1]  # of this worker's last part
+'''
+
+
+def shared(names: Names, shards: int) -> str:
+    """The step on `shards` parts of a batch, shared by all workers of `strategy`, to the same bits.
+
+    Each part's gradients are gathered and added in one order; the loss must be a mean over the rows.
+    """
+    return names.with_import(
+        _SHARED.format(
+            plain=names.plain,
+            step=names.step,
+            arguments=names.arguments,
+            optimizer=names.optimizer or "optimizer",
+            shards=shards,
+        )
+    )
+
+
+def gathering(names: Names, shards: int, numbers: int) -> str:
+    """A step that only sends what `shared` sends of `numbers` gradients, and adds it."""
+    return names.with_import(
+        f"WORKERS = strategy.num_replicas_in_sync\n"
+        f"nothing = tf.zeros([{shards} // WORKERS, {numbers + 1}])\n\n\n"
+        "def of_all_workers(rows):\n"
+        "    return tf.distribute.get_replica_context().all_gather(tf.identity(rows), axis=0)\n\n\n"
+        "@tf.function\n"
+        f"def {names.step}({names.arguments}*batch):\n"
+        "    everyone = strategy.run(of_all_workers, (nothing,))\n"
+        f"    return tf.reduce_sum(tf.ensure_shape(everyone, [{shards}, {numbers + 1}]))\n"
+    )
