@@ -12,6 +12,7 @@ from bench.report.rows import Row, of_kind, several_machines
 from bench.report.steps import batch_table, epoch_table, ladder_table, step_table
 from bench.report.table import Table
 from bench.report.trainings import claim_table, training_table
+from bench.report.workers import workers_table
 
 TABLES = (
     case_table,
@@ -25,6 +26,7 @@ TABLES = (
     memory_table,
     keeping_table,
     part_table,
+    workers_table,
     floor_table,
     device_table,
     drift_table,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from bench.report.closing import all_tables
 from bench.report.headlines import headlines
-from bench.report.saved import Saved, all_rows, remarks
+from bench.report.saved import RESULTS, WORKERS_FOLDER, Saved, all_rows, load, remarks
 from bench.report.steps import LADDER, STEP_TIME
 from bench.report.trainings import FULL_TRAINING
+from bench.report.workers import model_table, workers_table
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
@@ -27,11 +28,21 @@ def only(*titles: str) -> Renderer:
     return lambda files: markdown(files, titles)
 
 
+def of_workers(files: Sequence[Saved]) -> str:
+    """The rows of workers and the model made of them, from files of their own: most benches have two rows."""
+    own = [load(path) for path in sorted((RESULTS / WORKERS_FOLDER).glob("*.json"))]
+    rows = all_rows(own)
+    tables = [workers_table(rows), model_table(rows)]
+    lines = [f"- {line}" for line in remarks(own)]
+    return "\n\n".join([table.as_markdown() for table in tables] + ["\n".join(lines)]) + "\n"
+
+
 PAGES: dict[Path, Renderer] = {
     ROOT / "README.md": headlines,
     ROOT / "docs" / "bench.md": only(FULL_TRAINING, STEP_TIME, LADDER),
     ROOT / "docs" / "speed.md": only(LADDER),
     ROOT / "docs" / "figures.md": markdown,
+    ROOT / "docs" / "scaling.md": of_workers,
 }
 
 

@@ -11,6 +11,7 @@ from bench.report.noise import noise_lines
 from bench.report.rows import Row
 
 RESULTS = Path(__file__).parents[1] / "results"  # the committed files
+WORKERS_FOLDER = "workers"  # of files that hold rows of workers alone
 
 
 class ReportError(Exception):
@@ -82,6 +83,8 @@ def archive(path: Path, folder: Path) -> Path:
     saved["machine_info"].pop("node", None)
     facts = machine_facts(saved)
     words = re.sub(r"\((R|TM)\)", "", f"{facts['cpu']} {facts['cores']} cores {facts['gpu'] or ''}").lower()
+    if {row["extra_info"].get("kind") for row in saved["benchmarks"]} == {"workers"}:
+        folder = folder / WORKERS_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / f"{'-'.join(re.findall('[a-z0-9]+', words))}.json"
     copy.write_text(json.dumps(saved, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -49,6 +49,8 @@ def add_to(commands: Subparsers) -> None:
                 help="with this rung of the fast loop; --fast alone takes the one that is fastest here",
             )
             several.add_options(parser)
+        else:
+            several.add_refused_options(parser)
         if name != "both":
             parser.add_argument("--resume", metavar="RUN", help="go on with this run, by its name in --runs")
 
@@ -77,8 +79,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, print, and return the exit code: 1 where two loops differ on a CPU, where they never should."""
-    if options.command == "tape":
-        several.refuse_other_loops(options)
+    several.refuse_other_loops(options)
     if several.is_clustered(options):
         return _run_clustered(options)
     loops, config, resume = _settled(options)

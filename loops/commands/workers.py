@@ -57,6 +57,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_refused_options(parser: argparse.ArgumentParser) -> None:
+    """The same two for fit() and both, which refuse them with the reason: a user may well try."""
+    parser.add_argument("--workers", type=positive_int, help=argparse.SUPPRESS)
+    parser.add_argument("--cluster", help=argparse.SUPPRESS)
+
+
 def is_clustered(options: argparse.Namespace) -> bool:
     """Whether this process is a worker among others."""
     return getattr(options, "cluster", None) is not None
@@ -79,11 +85,19 @@ def threads_an_op(config: TrainConfig) -> int | None:
 
 
 def refuse_other_loops(options: argparse.Namespace) -> None:
-    """The fast loop runs in one process.
+    """Only the tape runs on several workers.
 
     Raises:
-        UserError: it was asked for together with several workers.
+        UserError: another loop was asked for together with them.
     """
+    if options.command != "tape":
+        if options.workers or options.cluster:
+            raise UserError(
+                "fit() of Keras 3.15 cannot train on several workers: on MultiWorkerMirroredStrategy it fails "
+                "(github.com/keras-team/keras/issues/20585). "
+                "Use: python -m loops tape --workers N."
+            )
+        return
     wanted = [
         name
         for name in ("workers", "cluster", "shards", "reduce")

@@ -84,21 +84,14 @@ def _wait(processes: Sequence["subprocess.Popen[str]"], stopped: Callable[[], in
             told = number
             processes[0].send_signal(number)
         codes = [process.poll() for process in processes]
-        ended = [
-            code is not None or bool(failed and _is_stopped(process))
-            for code, process in zip(codes, processes, strict=True)
-        ]
-        if all(ended) or time.monotonic() > last:
+        rank, code = next(((rank, code) for rank, code in enumerate(codes) if code), (0, 0))
+        if code and not failed:
+            failed, last = code, time.monotonic() + PATIENCE
+            if code < 0 and told is None:
+                print(f"worker {rank} was ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
+        left = [process for process, code in zip(processes, codes, strict=True) if code is None]
+        if not left or time.monotonic() > last or (failed and all(map(_is_stopped, left))):
             return _code(failed)
-        for rank, code in enumerate(codes):
-            if code and not failed:
-                failed, last = code, time.monotonic() + PATIENCE
-                if code < 0 and told is None:
-                    print(
-                        f"worker {rank} was ended by {signal.Signals(-code).name}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
         time.sleep(0.05)
 
 

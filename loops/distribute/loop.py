@@ -42,7 +42,7 @@ def train(
     optimizer = tf.keras.optimizers.Adam(config.learning_rate, epsilon=config.adam_epsilon)
     optimizer.build(model.trainable_variables)
     running = RunningMetrics()
-    sharing = _Sharing(config, workers)
+    sharing = Sharing(config, workers)
     steps = Steps(
         make_train_step(model, optimizer, running, sharing, stops),
         make_test_step(model, running, sharing),
@@ -67,8 +67,8 @@ def train(
     return history
 
 
-class _Sharing:
-    """How one batch is shared: the rows of this worker, and the sum over all shards."""
+class Sharing:
+    """How one batch is shared: the shards of this worker (`own`), its rows, and the sum over all shards."""
 
     def __init__(self, config: TrainConfig, workers: Workers) -> None:
         self.shards, self._fast, self._workers = config.shards, config.reduce == "fast", workers
@@ -102,11 +102,16 @@ class _Sharing:
         return total(tf.ensure_shape(everyone, [len(own) * self._workers.size, *own.shape[1:]]))
 
 
+def numbers_sent(model: tf.keras.Model) -> int:
+    """How many float32 numbers a worker sends for each of its sums: gradients, loss, guesses and signals."""
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables) + 2 + SIGNALS
+
+
 def make_train_step(
     model: tf.keras.Model,
     optimizer: tf.keras.Optimizer,
     running: RunningMetrics,
-    sharing: _Sharing,
+    sharing: Sharing,
     stops: Stops,
 ) -> Callable[..., None]:
     """A step on this worker's rows of a batch, which ends when all workers have updated alike.
@@ -155,7 +160,7 @@ def make_train_step(
     return step
 
 
-def make_test_step(model: tf.keras.Model, running: RunningMetrics, sharing: _Sharing) -> Callable[..., Any]:
+def make_test_step(model: tf.keras.Model, running: RunningMetrics, sharing: Sharing) -> Callable[..., Any]:
     """A step of validation on this worker's rows of a batch."""
 
     @tf.function(input_signature=BATCH)

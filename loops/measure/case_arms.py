@@ -11,8 +11,7 @@ from loops.case.batches import Batch, batch_spec
 from loops.case.errors import CaseError
 from loops.case.loading import Case, Start
 from loops.case.running import MakeStep
-from loops.measure import sharing
-from loops.measure.arms import Arm
+from loops.measure.arms import Arm, wait_for_device
 from loops.measure.fit_arm import FitArm
 from loops.measure.ways.code import MANY
 from loops.measure.ways.facts import steps_per_execution
@@ -91,7 +90,7 @@ def step_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) 
     def block(steps: int) -> None:
         for _ in range(steps):
             case.step(model, optimizer, *next(data))
-        sharing.wait()
+        wait_for_device()
 
     return CaseArm(case, "train_step", block, lambda: None)
 
@@ -136,7 +135,7 @@ def many_arm(case: Case, epoch: list[Batch], start: Start, *, with_input: bool) 
 
     def block(steps: int) -> None:
         train(tf.constant(steps))
-        tf.test.experimental.sync_devices()
+        wait_for_device()
 
     return CaseArm(case, MANY, block, lambda: None)
 

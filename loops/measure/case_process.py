@@ -1,4 +1,4 @@
-"""A case in processes of their own: with other settings of TensorFlow's start, or as several workers."""
+"""Arms in processes of their own: with other settings of TensorFlow's start, or as several workers."""
 
 import contextlib
 import itertools
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
     from loops.parity.states import State
 
 
+CHILD = "loops.measure.case_child"
 _NUMBERS = itertools.count()  # of arms
 
 
 class CaseProcess:
-    """A process with environment variables of its own that makes and runs arms of one case as it is told."""
+    """A process with environment variables of its own that makes and runs arms, of one case or of ours."""
 
-    def __init__(self, path: Path, name: str, variables: Mapping[str, str]) -> None:
-        """Start it; what it is asked first waits for its TensorFlow. `name` is for messages."""
-        self._path, self._name = path, name
+    def __init__(self, about: object, name: str, variables: Mapping[str, str], module: str = CHILD) -> None:
+        """Start `module` on `about`, a case's path, which stands in messages with the process's `name`.
+
+        What it is asked first waits for its TensorFlow.
+        """
+        self._about, self._name = about, name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loops.measure.case_child", str(path)],
+            [sys.executable, "-m", module, str(about)],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,7 +63,7 @@ class CaseProcess:
         try:
             return str(json.loads(self._process.stdout.readline())["error"])
         except (OSError, ValueError):
-            return f"{self._path}: the process for {self._name} ended"
+            return f"{self._about}: the process for {self._name} ended"
 
     def states(self, code: str) -> "list[State]":
         """The states of a training by the case's step with `code` at the file's end."""
@@ -102,17 +106,26 @@ def states_of(processes: Sequence[CaseProcess], code: str) -> "list[State]":
     return states
 
 
+def arm_of_way(processes: Sequence[CaseProcess], way: "Way", *, with_input: bool) -> "ProcessArm":
+    """The arm of a case that all these processes run.
+
+    Raises:
+        CaseError: the case raises.
+    """
+    return ProcessArm(processes, make=asdict(way), with_input=with_input)
+
+
 class ProcessArm:
     """An arm that all these processes run together. A message there and back costs some 0.1 ms a block."""
 
-    def __init__(self, processes: Sequence[CaseProcess], way: "Way", *, with_input: bool) -> None:
-        """Make the arm there.
+    def __init__(self, processes: Sequence[CaseProcess], **wanted: Any) -> None:
+        """Make the arm there, as `wanted` says to the process's server.
 
         Raises:
             CaseError: the case raises.
         """
         self._processes, self._number = processes, next(_NUMBERS)
-        ask_all(processes, arm=self._number, make=asdict(way), with_input=with_input)
+        ask_all(processes, arm=self._number, **wanted)
 
     def run(self, steps: int) -> None:
         """Train `steps` steps there and wait for them.

@@ -17,7 +17,7 @@ from loops.diagnose.trainings import Trainings
 from loops.distribute.cluster import TF_CONFIG, tf_config
 from loops.distribute.launch import free_ports
 from loops.measure.arms import Arm
-from loops.measure.case_process import CaseProcess, ProcessArm, states_of
+from loops.measure.case_process import CaseProcess, arm_of_way, states_of
 from loops.measure.engine import fit_of
 from loops.measure.makes import Contestant, Makes, Say
 from loops.measure.measurement import AGAIN, STEP
@@ -161,7 +161,7 @@ def _sending(count: int) -> str:
 
 def _arm_of(group: list[CaseProcess], text: str) -> Callable[[], Arm]:
     way = Way("shared", "step", IMPORT + text)
-    return lambda: ProcessArm(group, way, with_input=False)
+    return lambda: arm_of_way(group, way, with_input=False)
 
 
 def _found(

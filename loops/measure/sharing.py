@@ -12,11 +12,3 @@ def join() -> None:
 
     tf.get_logger().setLevel("ERROR")
     globals()["strategy"] = tf.distribute.MultiWorkerMirroredStrategy()
-
-
-def wait() -> None:
-    """Wait for the device. A worker has computed when its step returns, and no call waits for the others'."""
-    import tensorflow as tf
-
-    if strategy is None:
-        tf.test.experimental.sync_devices()

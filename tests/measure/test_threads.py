@@ -7,7 +7,7 @@ import pytest
 
 from loops.case.errors import CaseError
 from loops.diagnose.trainings import train_both
-from loops.measure.case_process import CaseProcess, ProcessArm
+from loops.measure.case_process import CaseProcess, arm_of_way
 from loops.measure.threads import SETTINGS, process_with
 from loops.measure.verdict import STEPS_COMPARED
 from loops.measure.ways.grade import Grader
@@ -27,7 +27,7 @@ def process(tmp_path: Path) -> Iterator[CaseProcess]:
 
 
 def test_an_arm_runs_there_and_its_training_is_graded_here(process: CaseProcess, tmp_path: Path) -> None:
-    arm = ProcessArm([process], Way("as it is", "step", "", threads=SETTING), with_input=True)
+    arm = arm_of_way([process], Way("as it is", "step", "", threads=SETTING), with_input=True)
     arm.run(2)
     trainings = train_both(tmp_path / "case.py", STEPS_COMPARED, lambda line: None)
     states = process.states("")

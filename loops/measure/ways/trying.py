@@ -10,7 +10,7 @@ from loops.case.loading import Case
 from loops.diagnose.trainings import Trainings
 from loops.measure import case_arms
 from loops.measure.arms import Arm
-from loops.measure.case_process import CaseProcess, ProcessArm
+from loops.measure.case_process import CaseProcess, arm_of_way
 from loops.measure.makes import Contestant, Makes, Say
 from loops.measure.ways import code, source
 from loops.measure.ways.facts import Facts
@@ -77,7 +77,7 @@ def make_arm(
         CaseError: the case raises.
     """
     if way and way.threads in processes:
-        return ProcessArm([processes[way.threads]], way, with_input=with_input)
+        return arm_of_way([processes[way.threads]], way, with_input=with_input)
     epoch = list(facts.epoch)
     case = Case(facts.path, way.code if way and (way.kind != "fit" or way.with_input) else "")
     if way and way.kind == "fit":
