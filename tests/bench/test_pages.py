@@ -9,12 +9,14 @@ from bench.report.pages import PAGES, ROOT, only, with_figures, write_pages
 from bench.report.saved import load, load_results
 from bench.report.steps import LADDER, STEP_TIME
 from bench.report.trainings import FULL_TRAINING
+from bench.report.workers import MODEL, WORKERS
 from tests.bench.rows import ROWS, save
 
 BOLD = {
     "README.md": ["Does it compute the same?", "Is it faster?", "What does a GPU buy?"],
     "bench.md": [FULL_TRAINING, STEP_TIME, LADDER],
     "speed.md": [LADDER],
+    "scaling.md": [WORKERS, MODEL],
     "figures.md": [FULL_TRAINING, STEP_TIME, LADDER, "Memory over steps", "Cost of keeping a training"],
 }
 
