@@ -93,7 +93,7 @@ def refuse_other_loops(options: argparse.Namespace) -> None:
     if options.command != "tape":
         if options.workers or options.cluster:
             raise UserError(
-                "fit() of Keras 3.15 cannot train on several workers: it fails on MultiWorkerMirroredStrategy "
+                "fit() of Keras 3.15 cannot train on several workers: MultiWorkerMirroredStrategy fails "
                 "(github.com/keras-team/keras/issues/20585). "
                 "Use: python -m loops tape --workers N."
             )
