@@ -26,12 +26,15 @@ class Device:
     name: str
 
 
-def start(choice: str = "auto", *, threads_an_op: int | None = None, runtime: bool = True) -> Device:
+def start(
+    choice: str = "auto", *, threads_an_op: int | None = None, cpus: int = 1, runtime: bool = True
+) -> Device:
     """Import TensorFlow, silence its start-up messages, and pick the device.
 
     To be called before anything else imports TensorFlow. "cpu" hides every GPU from it, so
     that the CPU runs the same program whether or not the machine has one. `threads_an_op` are those that
-    one operation may use, by default as many as there are cores. Without `runtime` TensorFlow computes
+    one operation may use, by default as many as there are cores. `cpus` are the devices that TensorFlow makes
+    of the CPU, for replicas. Without `runtime` TensorFlow computes
     nothing yet, as it must not before it joins a cluster.
 
     Raises:
@@ -45,6 +48,9 @@ def start(choice: str = "auto", *, threads_an_op: int | None = None, runtime: bo
 
         if threads_an_op:
             tf.config.threading.set_intra_op_parallelism_threads(threads_an_op)
+        if cpus > 1:
+            each = [tf.config.LogicalDeviceConfiguration()] * cpus
+            tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], each)
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)

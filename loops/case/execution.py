@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from loops.case import keras_state
+from loops.case import keras_state, replicas
 from loops.case.errors import CaseError, told
 from loops.case.guard import Interrupted, guarded
 from loops.case.script import Call, recording
@@ -42,6 +42,7 @@ class Execution:
             CaseError: the file is missing or raises.
         """
         self.path = path
+        self._plain = replicas.is_plain()
         self.calls: list[Call] = []
         self.replaced: dict[int, Any] = {}  # by the id of a top-level value: what the paste put in its place
         self._modules: dict[str, ModuleType] = {}
@@ -65,7 +66,7 @@ class Execution:
             return self._run(f"{name} raised", function)
 
     def _run(self, what: str, function: Callable[[], Any]) -> Any:
-        with guarded():
+        with guarded(), replicas.strategies(plain=self._plain):
             try:
                 return function()
             except (UserError, Stopped, Interrupted):

@@ -13,6 +13,7 @@ from loops.case.batches import Batch, WrongBatchError, batch_size, batch_spec, o
 from loops.case.errors import CaseError
 from loops.case.execution import Execution
 from loops.case.form import read_form
+from loops.case.replicas import replicas_of
 
 __all__ = ["Batch", "Case", "CaseError", "Start", "batch_size", "batch_spec", "layout"]
 
@@ -64,6 +65,11 @@ class Case:
     def value_of(self, name: str) -> Any:
         """What the file holds at top level by this name; None where it has no such name."""
         return vars(self._execution.module).get(name)
+
+    @property
+    def replicas(self) -> int:
+        """On how many replicas the case's strategy runs; 1 where it has none."""
+        return replicas_of(self._execution.module)
 
     def loss(self) -> Any:
         """The loss as compile() takes it."""

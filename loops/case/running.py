@@ -159,7 +159,7 @@ def train_by_step(
                 case.on_epoch_end(model, optimizer, first + number)
     case.on_train_end(model, optimizer)
     end = snapshot(model, optimizer, {})
-    if not int(optimizer.iterations):  # the step updates by means of its own: there are no slots to compare
+    if not int(optimizer.iterations.numpy()):  # the step updates by means of its own: there are no slots
         states, end = [replace(state, slots={}) for state in states], replace(end, slots={})
     return Course(states, end, tuple(events), tuple(observer.optimizers) if observer else ())
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from loops.case.replicas import logical_cpus
 from loops.case.source_check import refuse_no_python
 from loops.commands.options import Subparsers, add_command, positive_int, start
 from loops.diagnose.diagnosis import STEPS
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{options.case}: written. Fill it in, then: python -m loops diagnose {options.case}")
         return 0
     refuse_no_python(options.case)
-    start("cpu")
+    start("cpu", cpus=logical_cpus(options.case))
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")  # each replay is a trace of its own, which TensorFlow warns about

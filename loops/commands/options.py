@@ -86,10 +86,10 @@ def load_images(options: argparse.Namespace, *, writes: bool = True) -> "Fashion
     return images
 
 
-def start(choice: str, *, threads_an_op: int | None = None) -> device.Device:
-    """Start TensorFlow, and say so, since it takes seconds."""
+def start(choice: str, **settings: Any) -> device.Device:
+    """Start TensorFlow as `device.start` does, and say so, since it takes seconds."""
     print("starting TensorFlow …", file=sys.stderr)
-    return device.start(choice, threads_an_op=threads_an_op) if threads_an_op else device.start(choice)
+    return device.start(choice, **{name: value for name, value in settings.items() if value is not None})
 
 
 def _make_writable(runs: Path) -> None:

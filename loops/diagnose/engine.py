@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from loops.case import replicas
 from loops.case.keras_state import KerasState
 from loops.diagnose import evidence
 from loops.diagnose.diagnosis import IDENTICAL, STEPS, Diagnosis
@@ -29,7 +30,7 @@ def diagnose(path: Path | str, steps: int = STEPS, say: Say = lambda line: None)
     """
     before = KerasState.now()
     try:
-        with _collecting_rarely():
+        with _collecting_rarely(), replicas.compared():
             return _diagnose(Path(path), steps, say)
     finally:
         before.restore()  # a case may have set a dtype policy
@@ -77,6 +78,8 @@ def _different(trainings: Trainings, divergence: Divergence, say: Say) -> Diagno
 
 def _scene(trainings: Trainings) -> Scene | None:
     """The user's training watched; seeded where the model draws from TensorFlow's global generator."""
+    if trainings.replicas > 1:  # what happens in several threads at once is not watched
+        return None
     observed = observe(trainings, trainings.steps)
     scene = Scene(trainings, observed) if observed else None
     if scene is None or scene.repeats():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from loops.case.loading import Case
 from loops.diagnose import blame
 from loops.diagnose.diagnosis import IDENTICAL, Diagnosis
 from loops.diagnose.endings import wrong_end
@@ -12,6 +13,7 @@ from loops.diagnose.mistake import NO_MISTAKE, Mistake
 from loops.diagnose.reports import other_reports, wrong_report
 from loops.diagnose.scene import Scene
 from loops.diagnose.search import Candidate, Found, Search
+from loops.diagnose.stages.replicas import explain_replicas
 from loops.diagnose.stages.roundings import roundings
 from loops.diagnose.step import is_in_step
 from loops.diagnose.trainings import Say, Trainings
@@ -50,7 +52,9 @@ def explain(trainings: Trainings, divergence: Divergence, scene: Scene | None, s
 def _doubts(trainings: Trainings, *, unseen: bool) -> list[str]:
     """What the comparison could not see."""
     found = []
-    if unseen:
+    if trainings.replicas > 1:
+        found.append(f"your step ran on {trainings.replicas} replicas; it was not watched from inside")
+    elif unseen:
         found.append("no gradients were seen: your step updates by other means than a Keras optimizer")
     if not slots_match(trainings.user.states[-1].slots, trainings.reference.states[-1].slots):
         found.append("optimizer slots were not compared: your step updates by another optimizer")
@@ -135,6 +139,10 @@ def _cause(asked: Question) -> Diagnosis:
                 "this tool's own writing of the training step does not reproduce fit() here, so that "
                 "mistakes in the step could not be tried",
             )
+        found = _search(asked, first, mistakes)
+    elif trainings.replicas > 1:
+        case = Case(trainings.path)
+        mistakes = explain_replicas(trainings.replicas, case.model(trainings.epoch[0], trainings.start))
         found = _search(asked, first, mistakes)
     about = (*about, *not_replayed(found.not_replayed))
     candidates = [candidate for candidate in found.candidates if not candidate.mistake.rounding]

@@ -58,6 +58,7 @@ class Mistake:
     scale: Loss | None = None  # of the whole loss: a factor
     penalties: Mapping[int, Penalty] = field(default_factory=dict)  # added to the gradient of the loss
     pieces: int = 1  # into which a batch is cut, their gradients averaged
+    replicas: int = 1  # pieces, each with statistics of its own, of which the first are kept
     pieces_apart: int = 1  # pieces of a batch, each with an update of its own
     repeats: int = 1  # of the whole step on one batch
     scale_loss: bool = True

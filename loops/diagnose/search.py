@@ -167,8 +167,8 @@ class Search:
         """Whether the mistake makes the user's gradients too: under Adam the weights hardly show a scale."""
         if mistake.without:  # fit() without a setting; that its weights agree must be enough
             return True
-        if self._scene is None:
-            return False
+        if self._scene is None:  # on replicas the optimizer's slots tell the size of the gradients
+            return self._trainings.replicas > 1
         user = self._scene.user(self._first).given
         own = self._scene.fit(self._first, mistake).step.given
         return not own or not user or same_size(*shared(user, own))

@@ -133,12 +133,32 @@ class Writing:
             for piece in _cut((x, y, weights), rows, mistake.pieces_apart):
                 self._update(self._gradients(*piece, rows))
             return
-        pieces = [self._gradients(*piece, rows) for piece in _cut((x, y, weights), rows, mistake.pieces)]
-        gradients = pieces[0] if len(pieces) == 1 else [_mean(each) for each in zip(*pieces, strict=True)]
+        if mistake.replicas > 1:
+            gradients = self._of_replicas(_cut((x, y, weights), rows, mistake.replicas), rows)
+        else:
+            pieces = [self._gradients(*piece, rows) for piece in _cut((x, y, weights), rows, mistake.pieces)]
+            gradients = pieces[0] if len(pieces) == 1 else [_mean(each) for each in zip(*pieces, strict=True)]
         if mistake.gradients:
             gradients = mistake.gradients(gradients, rows)
         for _ in range(mistake.applies):
             self._update(gradients)
+
+    def _of_replicas(self, pieces: list[tuple[Any, Any, Any]], rows: Any) -> list[Any]:
+        """The mean gradient of the pieces; the statistics are those that the first one moves to.
+
+        Each replica keeps its own, and what is read of them is the first one's.
+        """
+        statistics = [v for v in self._model.non_trainable_variables if tf.as_dtype(v.dtype).is_floating]
+        before = [variable.value + 0 for variable in statistics]
+        gradients, after = [], []
+        for piece in pieces:
+            gradients.append(self._gradients(*piece, rows))
+            after.append([variable.value + 0 for variable in statistics])
+            for variable, value in zip(statistics, before, strict=True):
+                variable.assign(value)
+        for variable, value in zip(statistics, after[0], strict=True):
+            variable.assign(value)
+        return [_mean(each) for each in zip(*gradients, strict=True)]
 
     def _prepare(self) -> Any:
         assert self._mistake.prepare

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loops.case import replicas
 from loops.case.batches import Batch
 from loops.case.errors import CaseError
 from loops.case.loading import Case, Start
@@ -38,7 +39,8 @@ class Trainings:
 
     `fit` is fit() as the case runs it, `user` the user's run as it stands. `mode` is how the user's step
     ran, and `reference` is fit() itself in that mode. `right_step` makes fit()'s training step where that
-    is not the model's own: what is examined is then the model's class.
+    is not the model's own: what is examined is then the model's class. `replicas` are those of the user's
+    run.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Trainings:
     mode: Mode
     reference: Course
     right_step: MakeStep | None = None
+    replicas: int = 1
 
     @property
     def steps(self) -> int:
@@ -110,16 +113,19 @@ def train_both(path: Path, steps: int, say: Say) -> Trainings:
     Raises:
         CaseError: the case cannot be run: it raises, trains nothing, or gives NaN.
     """
-    case = Case(path)
-    epoch = case.epoch(steps)
-    start = start_of(case, epoch[0])
+    with replicas.real():
+        case = Case(path)
+        epoch = case.epoch(steps)
+        start = start_of(case, epoch[0])
     say(f"fit(): {steps} steps, {len(epoch)} batches an epoch")
     right_step = None if case.has_step else keras_own
     fit = train_by_fit(Case(path), epoch, steps, start, FitOptions(make_step=right_step))
     check_finite(path, "fit()", fit.states)
     if case.has_step:
-        say("your train_step: the same start, the same batches")
-        user = train_by_step(Case(path), epoch, steps, start)
+        on = f", on {case.replicas} replicas" if case.replicas > 1 else ""
+        say(f"your train_step: the same start, the same batches{on}")
+        with replicas.real():
+            user = train_by_step(Case(path), epoch, steps, start)
     else:
         say("fit() with your model's own train_step: the same start, the same batches")
         user = train_by_fit(Case(path), epoch, steps, start)
@@ -130,7 +136,7 @@ def train_both(path: Path, steps: int, say: Say) -> Trainings:
             "Does it apply the gradients to model.trainable_variables?"
         )
     mode, reference = _reference(path, epoch, start, fit, user)
-    return Trainings(path, epoch, start, fit, user, mode, reference, right_step)
+    return Trainings(path, epoch, start, fit, user, mode, reference, right_step, case.replicas)
 
 
 def _reference(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from loops.case import replicas
 from loops.case.errors import CaseError
 from loops.device import Device
 from loops.diagnose.engine import judge
@@ -46,8 +47,9 @@ def judged(path: Path, device: Device) -> Verdict:
 
 def _judged_here(path: Path) -> Verdict:
     try:
-        trainings = train_both(path, STEPS_COMPARED, lambda line: None)
-        found = judge(trainings)
+        with replicas.compared():
+            trainings = train_both(path, STEPS_COMPARED, lambda line: None)
+            found = judge(trainings)
         return Verdict(found.verdict, found.identical, trainings)
     except CaseError as error:
         if " raised " in str(error):  # so would the steps that are timed

@@ -1,0 +1,53 @@
+"""Expected verdict: identical within rounding"""
+
+import numpy as np
+import tensorflow as tf
+from tensorflow import keras
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+REPLICAS = 2
+seed = 5
+loss = "mean_squared_error"
+rng = np.random.default_rng(5)
+X = rng.normal(size=(96, 6)).astype("float32")
+Y = np.tanh(X @ rng.normal(size=(6, 1))).astype("float32")
+GLOBAL_BATCH = 16
+
+
+def make_model():
+    with strategy.scope():
+        inputs = keras.Input((6,))
+        hidden = keras.layers.Dense(16, activation="tanh")(inputs)
+        return keras.Model(inputs, keras.layers.Dense(1)(hidden))
+
+
+def make_optimizer():
+    with strategy.scope():
+        return keras.optimizers.AdamW(2e-3)
+
+
+def batches():
+    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(GLOBAL_BATCH)
+
+
+def on_epoch_begin(model, optimizer, epoch):
+    with strategy.scope():
+        optimizer.build(model.trainable_variables)
+
+
+@tf.function
+def train_step(net, adam, features, target):
+    def of_one(x, t):
+        with tf.GradientTape() as tape:
+            error = keras.losses.MSE(t, net(x, training=True))
+            cost = tf.reduce_mean(error) / REPLICAS
+        adam.apply(tape.gradient(cost, net.trainable_variables), net.trainable_variables)
+        return cost
+
+    def mine(tensor):
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.split(tensor, REPLICAS)[context.replica_id_in_sync_group]
+        )
+
+    costs = strategy.run(of_one, (mine(features), mine(target)))
+    return {"loss": strategy.reduce("SUM", costs, axis=None)}
