@@ -7,11 +7,12 @@ import pytest
 
 from bench.arms import make_arm
 from bench.harness import References, fewer, fewest, measure
+from bench.report.workers import SENDING, STEP
 from bench.rows import start_row
 from bench.steps import fixed_batch
 from bench.sweep import BATCH_SIZE, TAPE
-from bench.worker_server import SENDING
-from bench.workers import SHARDS, WorkerGroups
+from bench.workers import WorkerGroups
+from loops.config import SHARDS
 from loops.data import FashionMnist
 from loops.device import Device
 from loops.distribute.loop import numbers_sent
@@ -49,7 +50,7 @@ def test_step(
         device,
         "workers",
         kind="workers",
-        arm="step",
+        arm=STEP,
         workers=workers,
         shards=SHARDS,
         against="1 worker" if workers > 1 else "tape",

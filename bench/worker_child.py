@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loops import device
+from loops.config import THREADS_AN_OP
 from loops.measure.answering import answer_requests
 
 
@@ -19,7 +20,7 @@ def main() -> int:
 
 
 def _start() -> Callable[[dict[str, Any]], None]:
-    device.start("cpu", threads_an_op=1, runtime=False)
+    device.start("cpu", threads_an_op=THREADS_AN_OP, runtime=False)
     from bench.worker_server import WorkerServer
 
     return WorkerServer(int(sys.argv[1]), os.environ).answer

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bench.report.workers import STEP
 from bench.sweep import BATCH_SIZE
 from loops import data
 from loops.batches import index_stream
@@ -17,7 +18,6 @@ from loops.measure.arms import Arm, FunctionArm
 from loops.metrics import RunningMetrics
 from model import new_model
 
-STEP, SENDING = "step", "sending"
 WAIT = 60.0  # seconds for the other workers
 
 

@@ -2,12 +2,11 @@
 
 import contextlib
 
-from bench.worker_server import SENDING, STEP
+from bench.report.workers import SENDING, STEP
+from loops.config import SHARDS
 from loops.distribute.cluster import TF_CONFIG, tf_config
 from loops.distribute.launch import free_ports
 from loops.measure.case_process import CaseProcess, ProcessArm
-
-SHARDS = 8
 
 
 class WorkerGroups:

@@ -4,8 +4,10 @@ TensorFlow is imported by the commands when they run, so that --help is instant.
 """
 
 import argparse
+import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from loops.commands import compare, diagnose, measure, scale, study, train
@@ -22,11 +24,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = parse(arguments)
     options.arguments = sys.argv[1:] if arguments is None else arguments
-    code = _run(options)
-    if getattr(options, "ends_at_once", False):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    code = 1
+    try:
+        code = _run(options)
+    except BaseException:
+        if not getattr(options, "ends_at_once", False):
+            raise
+        traceback.print_exc()  # a mistake of ours; even so no other worker may wait for this one
+    finally:
+        if getattr(options, "ends_at_once", False):
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
     return code
 
 

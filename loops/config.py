@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 REDUCTIONS = ("ordered", "fast")  # how the gradients of workers are added
 MOST_SHARDS = 1024
+SHARDS = 8  # where there are several workers
+THREADS_AN_OP = 1  # with shards: they run side by side, and a sum's order depends on the number of threads
 RUNGS = ("graph", "fused-adam", "pool-first", "parts", "compiled")  # of the fast loop, in its order
 
 

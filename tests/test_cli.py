@@ -31,6 +31,8 @@ from loops.device import Device
         ["tape", "--seed", "-1"],
         ["tape", "--seed", str(2**32)],
         ["tape", "--device", "tpu"],
+        ["tape", "--shards", "2000"],
+        ["tape", "--wait", "-1"],
         ["tape", "--fsat"],
     ],
 )
@@ -93,7 +95,7 @@ def test_runs_folder_that_cannot_be_written_is_refused_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr(device, "start", lambda choice: pytest.fail("TensorFlow was started"))
+    monkeypatch.setattr(device, "start", lambda choice, **_: pytest.fail("TensorFlow was started"))
     assert cli.main(["tape", "--runs", str(tmp_path / "file")]) == 1
     assert f"--runs {tmp_path / 'file'}: cannot be written" in capsys.readouterr().err
 
@@ -105,7 +107,7 @@ def test_interrupt_ends_with_130_and_a_marked_run(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr("loops.data.load", lambda folder: small)
-    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    monkeypatch.setattr(device, "start", lambda choice, **_: Device("cpu", "Test CPU"))
     monkeypatch.setattr("loops.run.experiment.LOOPS", {"tape": interrupted})
     assert cli.main(["tape", "--runs", str(tmp_path)]) == 130
     (result,) = tmp_path.glob("*/result.json")
@@ -126,7 +128,7 @@ def test_both_prints_everything_and_ends_with_the_verdict(
     small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("loops.data.load", lambda folder: small)
-    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    monkeypatch.setattr(device, "start", lambda choice, **_: Device("cpu", "Test CPU"))
     arguments = ["both", "--epochs", "1", "--batch-size", "60", "--seed", "12345", "--runs", str(tmp_path)]
     assert cli.main(arguments) == 0
     printed = capsys.readouterr().out

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loops import device
-from loops.config import TrainConfig
+from loops.config import MOST_SHARDS, TrainConfig
 from loops.errors import UserError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def load_images(options: argparse.Namespace, *, writes: bool = True) -> "Fashion
 
     images = data.load(data.find_folder(options.data))
     if writes:
-        _make_writable(options.runs)
+        make_writable(options.runs)
     return images
 
 
@@ -92,7 +92,7 @@ def start(choice: str, **settings: Any) -> device.Device:
     return device.start(choice, **{name: value for name, value in settings.items() if value is not None})
 
 
-def _make_writable(runs: Path) -> None:
+def make_writable(runs: Path) -> None:
     """Refuse a runs folder that cannot be written."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -108,6 +108,13 @@ def positive_int(text: str) -> int:
     """A whole number from 1 on."""
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {LARGEST}, not {text!r}")
+    return int(text)
+
+
+def number_of_shards(text: str) -> int:
+    """A whole number from 1 to MOST_SHARDS."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_SHARDS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {MOST_SHARDS}, not {text!r}")
     return int(text)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from loops.case.source_check import refuse_no_python
 from loops.commands.measure import BUILT_IN
-from loops.commands.options import Subparsers, add_command, positive_int, start
-from loops.commands.workers import SHARDS
+from loops.commands.options import Subparsers, add_command, number_of_shards, positive_int, start
+from loops.config import SHARDS
 from loops.errors import UserError
 
 
@@ -28,7 +28,9 @@ def add_to(commands: Subparsers) -> None:
         metavar="N",
         help="how many; may be repeated (default: 2)",
     )
-    parser.add_argument("--shards", type=positive_int, default=SHARDS, metavar="S", help="parts of a batch")
+    parser.add_argument(
+        "--shards", type=number_of_shards, default=SHARDS, metavar="S", help="parts of a batch"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures as JSON")
 
 

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loops import device
-from loops.commands.options import given_settings, load_images, positive_int, positive_seconds
-from loops.config import REDUCTIONS, TrainConfig
+from loops.commands.options import (
+    given_settings,
+    load_images,
+    make_writable,
+    number_of_shards,
+    positive_int,
+    positive_seconds,
+)
+from loops.config import REDUCTIONS, SHARDS, THREADS_AN_OP, TrainConfig
 from loops.distribute import cluster, launch
 from loops.distribute.cluster import ClusterError
 from loops.errors import UserError
@@ -20,7 +27,6 @@ if TYPE_CHECKING:
     from loops.distribute.workers import Workers
     from loops.run.context import Training
 
-SHARDS = 8  # with --workers or --cluster
 WAIT = 30.0
 SECONDS_A_START = 15.0  # of TensorFlow, on a slow machine
 
@@ -41,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shards",
-        type=positive_int,
+        type=number_of_shards,
         metavar="S",
         help="parts of a batch, which workers share; they decide the weights, the number of workers does "
         f"not (default: {SHARDS} with --workers or --cluster, else 1)",
@@ -81,7 +87,7 @@ def shards_of(options: argparse.Namespace) -> dict[str, Any]:
 
 def threads_an_op(config: TrainConfig) -> int | None:
     """The threads of one operation: one where shards run side by side, so that cores change no bits."""
-    return 1 if config.shards > 1 else None
+    return THREADS_AN_OP if config.shards > 1 else None
 
 
 def refuse_other_loops(options: argparse.Namespace) -> None:
@@ -132,6 +138,7 @@ def _either(numbers: list[int]) -> str:
 def start_workers(options: argparse.Namespace, config: TrainConfig) -> int:
     """Start the workers of this machine and return their exit code."""
     refuse_undivided(options.workers, config)
+    make_writable(options.runs)  # else the chief alone would fail, and the others wait for it
     gpus = launch.gpus_for(options.workers, options.device)
     options.stop.polite = True  # a signal is passed on to the workers
     wait = max(options.wait, SECONDS_A_START * options.workers)  # all start at once, on the same cores
@@ -169,7 +176,10 @@ def work(
     from loops.distribute.agreement import refuse_differences
 
     refuse_differences(workers, _facts(options, images, where))
-    config, resume = _settled(workers, settle)
+    settled = _settled(workers, settle)
+    if settled is None:  # a run that is done
+        return 0
+    config, resume = settled
     from loops.run.context import Training
 
     training = Training("tape", config, images, where)
@@ -184,7 +194,7 @@ def work(
 
 def _join(options: argparse.Namespace, found: cluster.Cluster) -> "tuple[device.Device, Workers]":
     print(f"starting TensorFlow, and waiting for {found.size} workers …", file=sys.stderr)
-    where = device.start(options.device, threads_an_op=1, runtime=False)
+    where = device.start(options.device, threads_an_op=THREADS_AN_OP, runtime=False)
     from loops.distribute.workers import ALONE, Joined
 
     return where, ALONE if found.size == 1 else Joined(found, options.wait)
@@ -192,20 +202,25 @@ def _join(options: argparse.Namespace, found: cluster.Cluster) -> "tuple[device.
 
 def _settled(
     workers: "Workers", settle: Callable[[], tuple[TrainConfig, Path | None]]
-) -> tuple[TrainConfig, Path | None]:
-    """The chief's config, and its run to go on with; the others hear the first from it."""
+) -> tuple[TrainConfig, Path | None] | None:
+    """The chief's config and its run to go on with; None where that is done. The others hear it."""
     from loops.run.following import hear_chief
+    from loops.run.resume import is_done
 
     if not workers.is_chief:
-        return TrainConfig(**hear_chief(workers)["config"]), None
+        given = hear_chief(workers)["config"]
+        return (TrainConfig(**given), None) if given else None
     try:
         config, resume = settle()
         refuse_undivided(workers.size, config)
     except UserError as error:
         workers.tell({"refused": str(error)})
         raise
-    workers.tell({"config": asdict(config)})
-    return config, resume
+    done = resume is not None and is_done(resume)
+    workers.tell({"config": None if done else asdict(config)})
+    if done:
+        print(f"{resume}: this run is done; result.json holds its scores")
+    return None if done else (config, resume)
 
 
 def _facts(options: argparse.Namespace, images: "FashionMnist", where: device.Device) -> Mapping[str, Any]:

@@ -70,7 +70,7 @@ def _of_tf_config(text: str) -> Cluster:
         described = json.loads(text)
         jobs: dict[str, Any] = described["cluster"]
         job, index = described["task"]["type"], int(described["task"]["index"])
-        tasks = _tasks({name: list(addresses) for name, addresses in jobs.items()})
+        tasks = _tasks(jobs)
         known = [(task.job, task.index) for task in tasks]
         return Cluster(tasks, known.index((job, index)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -84,11 +84,31 @@ def _tasks(jobs: Mapping[str, list[str]]) -> tuple[Task, ...]:
     odd = sorted(jobs.keys() - {CHIEF, WORKER})
     if odd:
         raise ValueError(f"a job {odd[0]}, where only chief and worker train")
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list):
+            raise ValueError(f"the addresses of {job} are no list")
+        for address in addresses:
+            split(address)
+    found = [address for job in (CHIEF, WORKER) for address in jobs.get(job, [])]
+    if len(set(found)) < len(found):
+        raise ValueError("an address stands there twice")
     return tuple(
-        Task(job, index, str(address))
+        Task(job, index, address)
         for job in (CHIEF, WORKER)
         for index, address in enumerate(jobs.get(job, []))
     )
+
+
+def split(address: str) -> tuple[str, int]:
+    """Host and port of host:port, [::1]:port too.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    host, _, port = str(address).rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(f"{address!r} is no host:port")
+    return host.strip("[]"), int(port)
 
 
 def _of_slurm(environ: Mapping[str, str]) -> Cluster:

@@ -15,6 +15,7 @@ from loops.distribute.cluster import TF_CONFIG, ClusterError, tf_config
 
 MODULE = "loops"  # what `python -m` starts
 PARENT = "FIT_VS_TAPE_PARENT"  # names the pipe that ends with the process that started the workers
+SHELL = 128  # a shell's exit code for a signal is this and its number
 PATIENCE = 30.0  # seconds that the others have to end by themselves once one has failed
 
 
@@ -82,23 +83,27 @@ def _wait(processes: Sequence["subprocess.Popen[str]"], stopped: Callable[[], in
         number = stopped()
         if number is not None and told is None:
             told = number
-            processes[0].send_signal(number)
+            for process in processes:
+                process.send_signal(number)
         codes = [process.poll() for process in processes]
         rank, code = next(((rank, code) for rank, code in enumerate(codes) if code), (0, 0))
         if code and not failed:
             failed, last = code, time.monotonic() + PATIENCE
             if code < 0 and told is None:
                 print(f"worker {rank} was ended by {signal.Signals(-code).name}", file=sys.stderr, flush=True)
+        if codes[0] == 0:  # the chief has the result, and the others have nothing left to do
+            last = min(last, time.monotonic() + PATIENCE)
         left = [process for process, code in zip(processes, codes, strict=True) if code is None]
         if not left or time.monotonic() > last or (failed and all(map(_is_stopped, left))):
-            return _code(failed)
+            return SHELL + told if told and failed < 0 else _code(failed)
         time.sleep(0.05)
 
 
 def _is_stopped(process: "subprocess.Popen[str]") -> bool:
     """Whether a signal holds the process (SIGSTOP), so that it will not end by itself."""
-    state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-    return state is not None
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return False
+    return os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _code(failed: int) -> int:

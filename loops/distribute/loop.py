@@ -1,6 +1,7 @@
 """The tape on several workers: each computes its shards of a batch, all add all shards and update alike."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,12 +16,11 @@ from loops.distribute.cluster import ClusterError
 from loops.distribute.shards import first_row, own_shards, own_sums, total
 from loops.distribute.stops import NO_STOPS, SIGNALS, Stops
 from loops.distribute.workers import ALONE, Workers
-from loops.history import NO_HOOKS, EpochRecord, History, Hooks, Live
+from loops.errors import NotFiniteError
+from loops.history import NO_HOOKS, EpochRecord, History, Hooks, Live, Position
 from loops.metrics import RunningMetrics
 from loops.parity.differences import weights_sha256
 from loops.tape import Steps, run_epochs
-
-THREADS_AN_OP = 1  # shards run side by side; and a sum's order depends on the number of threads
 
 
 def train(
@@ -43,8 +43,14 @@ def train(
     optimizer.build(model.trainable_variables)
     running = RunningMetrics()
     sharing = Sharing(config, workers)
+    stopping: list[Sequence[int]] = []  # what all workers have agreed on
+
+    def agreed(asked: Sequence[int]) -> None:
+        stopping.append(asked)
+        stops.agreed(asked)
+
     steps = Steps(
-        make_train_step(model, optimizer, running, sharing, stops),
+        make_train_step(model, optimizer, running, sharing, Stops(stops.asked, agreed)),
         make_test_step(model, running, sharing),
         lambda step: sharing.batches(index_stream(len(data.train), config, step), data.train),
         sharing.batches(_in_file_order(len(data.test), config.batch_size), data.test),
@@ -54,14 +60,20 @@ def train(
         hooks.begin(live)
         workers.share([*live.model.variables, *live.optimizer.variables, *live.metrics])
 
+    def keep(position: Position) -> None:
+        if stopping:
+            workers.leave()  # the others end now, while the chief still saves
+        hooks.keep(position)
+
     def on_epoch(record: EpochRecord) -> None:
+        if not all(map(math.isfinite, record.metrics.values())):  # on all workers: the chief would end alone
+            raise NotFiniteError((record.epoch + 1) * config.steps_per_epoch(len(data.train)))
         _refuse_other_weights(workers, model, record.epoch)
         hooks.on_epoch(record)
 
     live = Live(model, optimizer, running.variables, running.read)
-    own = replace(hooks, begin=begin, on_epoch=on_epoch)
-    with workers.watched():
-        history = run_epochs(steps, live, running, config, len(data.train), own)
+    own = replace(hooks, begin=begin, on_epoch=on_epoch, keep=keep)
+    history = run_epochs(steps, live, running, config, len(data.train), own)
     workers.tell("trained")
     workers.leave()
     return history
@@ -71,7 +83,7 @@ class Sharing:
     """How one batch is shared: the shards of this worker (`own`), its rows, and the sum over all shards."""
 
     def __init__(self, config: TrainConfig, workers: Workers) -> None:
-        self.shards, self._fast, self._workers = config.shards, config.reduce == "fast", workers
+        self.shards, self._fast, self.workers = config.shards, config.reduce == "fast", workers
         self.own = own_shards(workers.rank, workers.size, config.shards)
 
     def batches(self, indices: tf.data.Dataset, split: Split) -> tf.data.Dataset:
@@ -96,10 +108,10 @@ class Sharing:
     def sum(self, vectors: Sequence[tf.Tensor]) -> tf.Tensor:
         """The sum over all workers' shards; `vectors` are those of this worker's. Callable in a graph."""
         if self._fast:
-            return self._workers.add(total(tf.stack(vectors)))
+            return self.workers.add(total(tf.stack(vectors)))
         own = own_sums(tf.stack(vectors))
-        everyone = self._workers.gather(own)
-        return total(tf.ensure_shape(everyone, [len(own) * self._workers.size, *own.shape[1:]]))
+        everyone = self.workers.gather(own)
+        return total(tf.ensure_shape(everyone, [len(own) * self.workers.size, *own.shape[1:]]))
 
 
 def numbers_sent(model: tf.keras.Model) -> int:
@@ -151,7 +163,8 @@ def make_train_step(
         return tf.math.is_finite(sums[0]), asked
 
     def step(*batch: Any) -> None:
-        finite, asked = train_step(*batch, tf.constant(stops.asked(), tf.float32))
+        with sharing.workers.watched():
+            finite, asked = train_step(*batch, tf.constant(stops.asked(), tf.float32))
         if not finite:
             running.read()  # raises and names the step, on every worker
         if any(asked.numpy()):
@@ -173,7 +186,11 @@ def make_test_step(model: tf.keras.Model, running: RunningMetrics, sharing: Shar
         sums = sharing.sum(each)
         running.add_sums(sums[0], sums[1], tf.cast(rows, tf.float32))
 
-    return test_step
+    def step(*batch: Any) -> None:
+        with sharing.workers.watched():
+            test_step(*batch)
+
+    return step
 
 
 BATCH = [
@@ -187,10 +204,9 @@ def _loss_and_hits(
     model: tf.keras.Model, images: tf.Tensor, labels: tf.Tensor, *, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The loss summed over a shard's rows, with a model's own losses for each row, and the right guesses."""
+    # convolutions take no empty batch: it gets a row that does not count
     rows = tf.shape(images)[0]
-    blank = tf.cast(
-        rows == 0, tf.int32
-    )  # convolutions take no empty batch: it gets a row that does not count
+    blank = tf.cast(rows == 0, tf.int32)
     images, labels = (
         tf.pad(each, [[0, blank]] + [[0, 0]] * (len(each.shape) - 1)) for each in (images, labels)
     )

@@ -4,6 +4,7 @@ Each worker listens on its own address until it has reached all others there onc
 """
 
 import contextlib
+import faulthandler
 import os
 import socket
 import subprocess
@@ -11,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from loops.distribute.cluster import Cluster, ClusterError
+from loops.distribute.cluster import Cluster, ClusterError, split
 
 EVERY = 0.3  # seconds from one call to the next
 CALL = 2.0  # seconds that one call waits for an answer
-JOINING = 30.0  # seconds that TensorFlow has to join workers that have all come
+JOINING = 30.0  # seconds at least that TensorFlow has to join workers that have all come
 
 
 def meet(cluster: Cluster, wait: float) -> None:
@@ -47,13 +49,13 @@ def _told(cluster: Cluster, missing: Sequence[int], wait: float) -> str:
 @contextlib.contextmanager
 def _listening(cluster: Cluster) -> Iterator[None]:
     """Answer calls on this worker's own address; TensorFlow takes it over afterwards."""
-    host, port = _split(cluster.tasks[cluster.rank].address)
+    _, port = split(cluster.tasks[cluster.rank].address)
     try:
-        server = socket.create_server((host, port), backlog=max(128, 4 * cluster.size))
+        server = _server(port, backlog=max(128, 4 * cluster.size))
     except OSError as error:
         raise ClusterError(
-            f"{cluster.name(cluster.rank)}: this worker cannot listen there ({error.strerror or error}). Is "
-            "a worker of this number running, or is the host another one?"
+            f"{cluster.name(cluster.rank)}: this worker cannot listen on port {port} "
+            f"({error.strerror or error}). Is a worker of this number running already?"
         ) from None
     ended = threading.Event()
     server.settimeout(EVERY)
@@ -75,38 +77,43 @@ def _listening(cluster: Cluster) -> Iterator[None]:
 
 def _listens(address: str) -> bool:
     try:
-        with socket.create_connection(_split(address), timeout=CALL):
+        with socket.create_connection(split(address), timeout=CALL):
             return True
     except (OSError, ValueError):
         return False
 
 
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-_GUARD = """
-import os, select, signal, sys
-if not select.select([0], [], [], float(sys.argv[1]))[0]:
-    sys.stderr.write(sys.argv[2] + "\\n")
-    os.kill(int(sys.argv[3]), signal.SIGTERM)
-"""
+def _server(port: int, backlog: int) -> socket.socket:
+    """A server on all addresses, as TensorFlow's is: a host's name may stand for its loopback there."""
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog
+            )
+    return socket.create_server(("", port), backlog=backlog)
 
 
 @contextlib.contextmanager
-def joining(cluster: Cluster) -> Iterator[None]:
-    """A context that must end within JOINING seconds; else this process is ended from outside.
+def joining(cluster: Cluster, seconds: float) -> Iterator[None]:
+    """A context that must end within some seconds; else the process ends with exit code 1.
 
-    TensorFlow holds Python's lock while it joins, so that no thread of this process could do it.
+    TensorFlow holds Python's lock while it joins, so that no thread of Python could do it: faulthandler's is
+    none, and another process says why.
     """
-    told = (
-        f"error: {cluster.name(cluster.rank)}: one of the others came and does not join; see their messages"
-    )
-    command = [sys.executable, "-c", _GUARD, str(JOINING), told, str(os.getpid())]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as guard:
+    told = f"error: {cluster.name(cluster.rank)}: one of the others does not join; see their messages"
+    command = [sys.executable, "-c", _SAY, str(seconds), told]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as guard, Path(os.devnull).open("w") as nowhere:
+        faulthandler.dump_traceback_later(seconds + 1, exit=True, file=nowhere)
         try:
             yield
         finally:
+            faulthandler.cancel_dump_traceback_later()
             assert guard.stdin
             guard.stdin.close()
+
+
+_SAY = """
+import select, sys
+if not select.select([0], [], [], float(sys.argv[1]))[0]:
+    sys.stderr.write(sys.argv[2] + "\\n")
+"""

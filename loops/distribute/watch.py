@@ -4,10 +4,12 @@ A worker whose process has ended refuses the connection; one that hangs (SIGSTOP
 Then the collective operation in which this worker waits is aborted, so that the training ends with an error.
 """
 
+import contextlib
 import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import tensorflow as tf
 from tensorflow.python.eager import context  # the probe has no public name; tf.distribute uses it so
@@ -18,7 +20,7 @@ EVERY = 2.0  # seconds from one round of probes to the next
 ANSWER = 5.0  # seconds within which a worker must answer
 MISSES = 2  # probes in a row without an answer that make a worker lost
 LINGER = 6.0  # seconds that this worker still answers the others once one is lost
-LAST = 5.0  # seconds that an aborted training has, then the process is ended
+LAST = 5.0  # seconds more that an aborted collective operation has, then the process is ended
 CODE = 1
 
 
@@ -33,7 +35,7 @@ class Watch:
         self._ended = threading.Event()
         self._found = threading.Event()
         self._lost: str | None = None
-        self._found_at = 0.0
+        self._found_at = self._waits_since = 0.0
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -44,6 +46,15 @@ class Watch:
     def end(self) -> None:
         """Probe no more: what becomes of the others is of no concern here."""
         self._ended.set()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """A context in which the main thread may wait for the others."""
+        self._waits_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waits_since = 0.0
 
     def lost(self) -> str | None:
         """Who is lost, in a sentence, once a collective operation has failed; None where all answer.
@@ -63,8 +74,10 @@ class Watch:
             self._probe_all()
             if self._found.is_set():
                 context.context().abort_collective_ops(tf.errors.UNAVAILABLE, self._lost or "")
-                if not self._ended.wait(LINGER + LAST):  # the main thread does not come back from TensorFlow
-                    self._give_up(self._lost or "")
+                while not self._ended.wait(0.5):
+                    since = max(self._waits_since, self._found_at)
+                    if self._waits_since and time.monotonic() - since > LINGER + LAST:
+                        self._give_up(self._lost or "")  # the main thread does not come back from TensorFlow
                 return
 
     def _probe_all(self) -> None:
@@ -83,23 +96,26 @@ class Watch:
                 self._found.set()
 
     def _probe(self, rank: int) -> None:
-        for miss in range(MISSES):
+        how = ""
+        for _ in range(MISSES):
             try:
                 context.context().check_collective_ops_peer_health(
                     self._cluster.tasks[rank].device_name, timeout_in_ms=int(1000 * ANSWER)
                 )
             except tf.errors.DeadlineExceededError:
-                if miss + 1 == MISSES:
-                    self._how[rank] = (
-                        f"has not answered for {time.monotonic() - self._heard[rank]:.0f} seconds"
-                    )
+                how = f"has not answered for {time.monotonic() - self._heard[rank]:.0f} seconds"
             except tf.errors.OpError:
-                self._how[rank] = "has ended or cannot be reached"
-                return
+                how = "has ended or cannot be reached"
+                break
+            else:
+                how = ""
+                break
+        with self._lock:
+            self._how.pop(rank, None)
+            if how:
+                self._how[rank] = how
             else:
                 self._heard[rank] = time.monotonic()
-                self._how.pop(rank, None)
-                return
 
     def _give_up(self, text: str) -> None:
         """End the process, whose main thread waits in TensorFlow."""

@@ -2,10 +2,7 @@
 
 import contextlib
 import json
-import os
 import signal
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from loops.distribute.cluster import Cluster, ClusterError
-from loops.distribute.meeting import joining, meet
+from loops.distribute.meeting import JOINING, joining, meet
 from loops.distribute.watch import Watch
 
 
@@ -73,7 +70,7 @@ class Joined(Workers):
         self.cluster, self.size, self.rank = cluster, cluster.size, cluster.rank
         self._watch = Watch(cluster)
         meet(cluster, wait)
-        with joining(cluster), _signals_end():
+        with joining(cluster, max(wait, JOINING)), _signals_end():
             try:
                 self._strategy = tf.distribute.MultiWorkerMirroredStrategy(_resolver(cluster))
             except (tf.errors.OpError, RuntimeError, ValueError) as error:
@@ -146,7 +143,10 @@ class Joined(Workers):
             ClusterError: a collective operation failed; the text names the worker.
         """
         try:
-            yield
+            with self._watch.waiting():
+                yield
+        except tf.errors.ResourceExhaustedError:  # this worker's own memory
+            raise
         except tf.errors.OpError as error:
             lost = self._watch.lost()
             if lost is None:
@@ -183,15 +183,3 @@ def _signals_end() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200]
-
-
-def end_process(code: int) -> None:
-    """End at once: TensorFlow's own clean-up waits for workers that are gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def lingering(seconds: float) -> None:
-    """Stay a while, so that others that ask find this worker alive and name the one that is lost."""
-    time.sleep(seconds)

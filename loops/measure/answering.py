@@ -17,11 +17,21 @@ def answer_requests(make: Callable[[], Callable[[dict[str, Any]], None]]) -> Non
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    answer = make()
+    error, answer = "", None
+    try:
+        answer = make()
+    except UserError as raised:
+        error = str(raised)
     for line in requests:
-        error = ""
-        try:
-            answer(json.loads(line))
-        except UserError as raised:
-            error = str(raised)
+        if answer:
+            error = _error_of(answer, json.loads(line))
         print(json.dumps({"error": error}), file=out, flush=True)
+    os._exit(0)  # TensorFlow's own clean-up would wait for other workers
+
+
+def _error_of(answer: Callable[[dict[str, Any]], None], request: dict[str, Any]) -> str:
+    try:
+        answer(request)
+    except UserError as raised:
+        return str(raised)
+    return ""

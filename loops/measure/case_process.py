@@ -5,13 +5,14 @@ import itertools
 import json
 import os
 import pickle
+import selectors
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from loops.case.errors import CaseError
 
@@ -57,17 +58,22 @@ class CaseProcess:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
 
+    @property
+    def answers(self) -> IO[str]:
+        """What it answers, a line each."""
+        assert self._process.stdout
+        return self._process.stdout
+
     def error(self) -> str:
         """Wait until it is done, and say what went wrong; empty where nothing did."""
-        assert self._process.stdout
         try:
-            return str(json.loads(self._process.stdout.readline())["error"])
+            return str(json.loads(self.answers.readline())["error"])
         except (OSError, ValueError):
             return f"{self._about}: the process for {self._name} ended"
 
     def states(self, code: str) -> "list[State]":
         """The states of a training by the case's step with `code` at the file's end."""
-        return states_of([self], code)
+        return states_of([self], code)[0]
 
     def close(self) -> None:
         """End the process."""
@@ -84,26 +90,41 @@ def ask_all(processes: Sequence[CaseProcess], **request: Any) -> None:
     """
     for process in processes:
         process.send(request)
-    errors = [error for process in processes if (error := process.error())]
-    if errors:
-        raise CaseError(errors[0])
+    _hear(processes)
 
 
-def states_of(processes: Sequence[CaseProcess], code: str) -> "list[State]":
-    """The states of a training by all processes together, as the first one has them.
+def _hear(processes: Sequence[CaseProcess]) -> None:
+    """Wait for the answers of all, in whatever order they come.
 
     Raises:
-        CaseError: the case raises, or the processes end with different states.
+        CaseError: the first that is one; all processes are ended, since the others may wait for it.
+    """
+    with selectors.DefaultSelector() as ready:
+        for process in processes:
+            if process.answers.closed:
+                raise CaseError(process.error())
+            ready.register(process.answers, selectors.EVENT_READ, process)
+        while ready.get_map():
+            for key, _ in ready.select():
+                ready.unregister(key.fileobj)
+                if error := key.data.error():
+                    if len(processes) > 1:
+                        for process in processes:
+                            process.close()
+                    raise CaseError(error)
+
+
+def states_of(processes: Sequence[CaseProcess], code: str) -> "list[list[State]]":
+    """The states of a training by all processes together, as each of them has them.
+
+    Raises:
+        CaseError: the case raises.
     """
     with tempfile.TemporaryDirectory() as folder:
         for number, process in enumerate(processes):
             process.send({"states": f"{folder}/{number}", "code": code})
-        errors = [error for process in processes if (error := process.error())]
-        if errors:
-            raise CaseError(errors[0])
-        found = [pickle.loads(Path(folder, str(n)).read_bytes()) for n in range(len(processes))]
-    states: list[State] = found[0]
-    return states
+        _hear(processes)
+        return [pickle.loads(Path(folder, str(number)).read_bytes()) for number in range(len(processes))]
 
 
 def arm_of_way(processes: Sequence[CaseProcess], way: "Way", *, with_input: bool) -> "ProcessArm":

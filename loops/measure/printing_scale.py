@@ -10,6 +10,11 @@ from loops.measure.printing import WIDTH, table
 from loops.measure.scale import Scaled, Scaling
 from loops.measure.ways.shards import STRATEGY
 
+CONDITIONS = (
+    "Start the program once for each worker, with TF_CONFIG (docs/scaling.md). Every process must make the "
+    "same model, which check_same_start looks at, and read the same batches in the same order: set the same "
+    "seed everywhere. Set TF_NUM_INTRAOP_THREADS=1 for bits that do not depend on the number of cores."
+)
 HEADS = (
     "what",
     "ms/step",
@@ -44,6 +49,8 @@ def as_text(found: Scaling) -> str:
         "and below your step:",
         "",
         *(f"    {line}".rstrip() for line in found.code.splitlines()),
+        "",
+        *textwrap.wrap(CONDITIONS, WIDTH),
     ]
     return "\n".join(blocks)
 

@@ -41,7 +41,7 @@ IMPORT = "from loops.measure.sharing import strategy\n"  # in place of the line 
 class Scaled:
     """One number of workers: milliseconds a step, and its ratios to fit() and to one worker.
 
-    `same_bits` says whether all steps ended at the bits of one worker, `gather_share` which part of a step
+    `same_bits` says whether every worker ended each step at the bits of one, `gather_share` which part of a step
     sending and adding alone takes, None for one worker.
     """
 
@@ -95,11 +95,11 @@ def scale(path: Path, counts: Sequence[int], shards: int, say: Say) -> Scaling:
         assert verdict.trainings
         text = code.shared(names, shards)
         groups = {count: _started(path, count, stack) for count in dict.fromkeys((1, *counts))}
-        states: dict[int, list[State]] = {}
+        states: dict[int, list[list[State]]] = {}
         for count, group in groups.items():
             say(f"training on {_workers(count)}")
             states[count] = states_of(group, IMPORT + text)
-        grade = Grader(verdict.trainings).states(lambda: states[1])
+        grade = Grader(verdict.trainings).states(lambda: states[1][0])
         gather = code.gathering(names, shards, numbers_of(facts))
         makes = _timed(facts, groups, text, gather, say)
         return _found(facts, shards, verdict.words, grade, states, makes, text)
@@ -169,7 +169,7 @@ def _found(
     shards: int,
     verdict: str,
     grade: Grade,
-    states: Mapping[int, list[State]],
+    states: Mapping[int, list[list[State]]],
     makes: Makes,
     text: str,
 ) -> Scaling:
@@ -184,7 +184,7 @@ def _found(
                 1000 * own.seconds,
                 own.ratio(fit),
                 own.ratio(one) if count > 1 else None,
-                first_divergence(states[1], own_states) is None,
+                all(first_divergence(states[1][0], each) is None for each in own_states),
                 alone.seconds / own.seconds if alone else None,
             )
         )

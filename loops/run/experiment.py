@@ -24,7 +24,7 @@ from loops.run import checkpoint
 from loops.run.checkpoint import Checkpoint
 from loops.run.context import Resumptions, Run, Training
 from loops.run.environment import describe
-from loops.run.failures import TrainingError, explained, marked_as_failed
+from loops.run.failures import TrainingError, explained, go_on, marked_as_failed
 from loops.run.folder import RunFolder, create
 from loops.run.result import describe_result
 from loops.run.resume import is_done
@@ -109,13 +109,12 @@ def run_experiment(
     if stop.number is not None:
         raise Stopped(stop.number, f"stopped before {training.loop} was trained")
     try:
-        with contextlib.ExitStack() as stack, _told_to(options.workers) as told:
-            folder = RunFolder(options.resume) if options.resume else create(runs, training.settings)
-            stack.enter_context(folder)
-            run, saver = _prepare(training, folder.path, options, stop)
-            told |= {"position": asdict(saver.start)}
-            kept = stack.pop_all()
-        with kept:
+        with contextlib.ExitStack() as stack:
+            with _told_to(options.workers) as told:
+                folder = RunFolder(options.resume) if options.resume else create(runs, training.settings)
+                stack.enter_context(folder)
+                run, saver = _prepare(training, folder.path, options, stop)
+                told |= {"position": asdict(saver.start), "go_on": go_on(run)}
             outcome = _run(run, saver, folder, on_step, on_epoch, options, stop)
     finally:
         stop.polite = False

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import tensorflow as tf
+
 from loops.distribute.cluster import ClusterError
 from loops.distribute.workers import Workers
 from loops.errors import NotFiniteError, Stopped
@@ -24,7 +26,8 @@ def follow(training: Training, workers: Workers, stop: StopRequest) -> None:
         TrainingError: the loss is NaN or infinite.
         Stopped: a signal asked one of the workers for the end.
     """
-    start = _position(hear_chief(workers)["position"])
+    told = hear_chief(workers)
+    start = _position(told["position"])
     model = new_model(training.config.seed)
 
     def begin(_: Live) -> None:
@@ -35,7 +38,7 @@ def follow(training: Training, workers: Workers, stop: StopRequest) -> None:
             raise Stopped(stop.number, f"stopped with the others after step {position.step}")
 
     hooks = Hooks(start=start, begin=begin, keep=keep)
-    with _explained():
+    with _explained(training.config.batch_size, told["go_on"]):
         loop_of(training, workers, stop)(model, training.data, training.config, hooks)
     stop.polite = False
 
@@ -57,10 +60,12 @@ def _position(told: dict[str, Any]) -> Position:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained(batch_size: int, go_on: str) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
         raise TrainingError(f"{error}; worker 0 keeps the run") from None
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+        raise TrainingError(f"out of memory at --batch-size {batch_size}. Use a smaller one.") from None
     except ClusterError as error:
-        raise ClusterError(f"{error} Worker 0's message says how to go on.") from None
+        raise ClusterError(f"{error} {go_on}") from None

@@ -1,7 +1,7 @@
 """SIGINT and SIGTERM: the first asks a training to stop at its next step, the second leaves.
 
-Python hears of a signal between two of its own instructions, so a loop that runs many steps in one call
-stops after these.
+A lost terminal (SIGHUP) counts as SIGTERM. Python hears of a signal between two of its own instructions, so
+a loop that runs many steps in one call stops after these.
 """
 
 import os
@@ -42,6 +42,9 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._handle) for number in HANDLED}
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not under nohup
+            hang_up = signal.signal(signal.SIGHUP, lambda _, frame: self._handle(signal.SIGTERM, frame))
+            self._before[signal.SIGHUP] = hang_up
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -67,18 +67,18 @@ def test_mistakes_that_do_not_apply_are_counted_and_named() -> None:
 def test_command_line_ends_with_the_verdict(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    monkeypatch.setattr(device, "start", lambda choice, **_: Device("cpu", "Test CPU"))
     case = FOLDER / "correct_everything.py"
     assert cli.main(["diagnose", str(case), "--steps", "6"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "verdict: identical"
     assert cli.main(["diagnose", "missing.py"]) == 1
-    assert "missing.py: is not a file" in capsys.readouterr().err
+    assert "missing.py: there is no such file" in capsys.readouterr().err
 
 
 def test_check_exits_with_3_where_the_training_is_not_fits_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(device, "start", lambda choice: Device("cpu", "Test CPU"))
+    monkeypatch.setattr(device, "start", lambda choice, **_: Device("cpu", "Test CPU"))
     steps = ["--steps", "4", "--check", "--json", str(tmp_path / "found.json")]
     assert cli.main(["diagnose", str(FOLDER / "correct_everything.py"), *steps]) == 0
     found = json.loads((tmp_path / "found.json").read_text())

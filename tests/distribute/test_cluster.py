@@ -41,6 +41,10 @@ def test_local_workers_are_described_for_tensorflow() -> None:
         described({"worker": HOSTS}, {"type": "worker"}),
         described({"worker": HOSTS, "ps": ["three:1"]}, {"type": "ps", "index": 0}),
         described({"worker": 5}, {"type": "worker", "index": 0}),
+        described({"worker": "one:2222"}, {"type": "worker", "index": 0}),
+        described({"worker": ["one"]}, {"type": "worker", "index": 0}),
+        described({"worker": ["one:99999"]}, {"type": "worker", "index": 0}),
+        described({"worker": ["one:1", "one:1"]}, {"type": "worker", "index": 0}),
     ],
 )
 def test_what_describes_no_worker_is_refused_with_an_example(environ: dict[str, str]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from loops import cli
-from tests.distribute.processes import ROOT, environment, free_ports
+from loops.distribute.launch import free_ports
+from tests.distribute.processes import ROOT, environment
 
 SCRIPT = """
 import sys

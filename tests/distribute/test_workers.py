@@ -10,6 +10,7 @@ import pytest
 from loops import cli
 from loops.distribute import launch
 from loops.distribute.cluster import ClusterError
+from loops.distribute.launch import free_ports
 from tests.distribute.processes import (
     ROOT,
     SMALL,
@@ -17,7 +18,6 @@ from tests.distribute.processes import (
     cluster,
     environment,
     finish,
-    free_ports,
     the_run,
     trained,
 )
@@ -140,7 +140,8 @@ def test_options_that_do_not_fit_are_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for variable in ("TF_CONFIG", "SLURM_PROCID"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(os, "_exit", lambda code: None)
     monkeypatch.setattr(launch, "run", lambda *_, **__: pytest.fail("workers were started"))
     assert cli.main(["tape", "--runs", str(tmp_path), *options]) == 1

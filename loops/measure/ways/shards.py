@@ -6,7 +6,7 @@ STRATEGY = "strategy = tf.distribute.MultiWorkerMirroredStrategy()"  # before Te
 _SHARED = '''\
 whole_step = {plain}
 SHARDS, WORKERS = {shards}, strategy.num_replicas_in_sync
-worker = strategy.cluster_resolver.task_id or 0
+worker = int(strategy.run(lambda: tf.distribute.get_replica_context().replica_id_in_sync_group))
 own_shards = range(worker * SHARDS // WORKERS, (worker + 1) * SHARDS // WORKERS)
 
 
@@ -34,6 +34,14 @@ def {step}({arguments}*batch):
     parts = tf.split(total, [tf.size(each) for each in like], num=len(like))
     {optimizer}.apply([tf.reshape(one, tf.shape(two)) for one, two in zip(parts, like)], *given[0][1:])
     return logs[-1]  # of this worker's last part
+
+
+def check_same_start(model):
+    """Call it once before the first step: all workers must have made the same weights."""
+    numbers = tf.concat([tf.reshape(tf.cast(each, tf.float32), [-1]) for each in model.variables], 0)
+    rows = strategy.run(of_all_workers, (tf.concat([numbers, [float(worker)]], 0)[tf.newaxis],))
+    if not bool(tf.reduce_all(rows[:, :-1] == rows[:1, :-1])):
+        raise ValueError("the workers start from other weights: call keras.utils.set_random_seed() in each")
 '''
 
 
