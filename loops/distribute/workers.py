@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ import tensorflow as tf
 from loops.distribute.cluster import Cluster, ClusterError
 from loops.distribute.meeting import JOINING, joining, meet
 from loops.distribute.watch import Watch
+
+LAST_ANSWERS = 1.0  # seconds
 
 
 class Workers:
@@ -156,8 +159,10 @@ class Joined(Workers):
             raise ClusterError(lost) from None
 
     def leave(self) -> None:
-        """Nobody waits for this worker any more."""
+        """Nobody waits for this worker any more; it stays a moment: its last answers may be under way."""
         self._watch.end()
+        if not self.is_chief:
+            time.sleep(LAST_ANSWERS)
 
 
 def _resolver(cluster: Cluster) -> Any:

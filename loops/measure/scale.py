@@ -41,8 +41,8 @@ IMPORT = "from loops.measure.sharing import strategy\n"  # in place of the line 
 class Scaled:
     """One number of workers: milliseconds a step, and its ratios to fit() and to one worker.
 
-    `same_bits` says whether every worker ended each step at the bits of one, `gather_share` which part of a step
-    sending and adding alone takes, None for one worker.
+    `same_bits` says whether every worker ended each step at the bits of one, `gather_share` which part of a
+    step sending and adding alone takes, None for one worker.
     """
 
     workers: int

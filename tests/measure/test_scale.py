@@ -62,8 +62,6 @@ if __name__ == "__main__":
         for batch in batches():
             train_step(model, optimizer, *map(tf.constant, batch))
     print([variable.numpy().tobytes().hex() for variable in model.variables], flush=True)
-    import os
-    os._exit(0)
 """
 
 
