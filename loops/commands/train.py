@@ -192,7 +192,7 @@ def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, s
     def introduce(model: "FashionCNN") -> None:
         if summary:
             model.summary()
-        _print_heading(training)
+        _print_heading(training, run_options.workers.size)
 
     with EpochBars(training.config, training.steps_per_epoch) as bars:
         own = replace(run_options, on_model=introduce)
@@ -203,11 +203,11 @@ def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, s
     return outcome
 
 
-def _print_heading(training: "Training") -> None:
+def _print_heading(training: "Training", workers: int) -> None:
     config, name = training.config, training.device.name
     print(
         f"\n{training.loop} on {name}: epochs {config.epochs}, batch size {config.batch_size}, "
-        f"learning rate {config.learning_rate}, seed {config.seed}"
+        f"learning rate {config.learning_rate}, seed {config.seed}{several.shown(config, workers)}"
     )
     if training.loop == "fast":
         from loops.fast.rungs import rung_of

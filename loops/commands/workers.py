@@ -90,6 +90,11 @@ def threads_an_op(config: TrainConfig) -> int | None:
     return THREADS_AN_OP if config.shards > 1 else None
 
 
+def shown(config: TrainConfig, workers: int) -> str:
+    """What the heading of a training says of shards."""
+    return "" if config.shards == 1 else f", {config.shards} shards, {workers} worker{'s' * (workers > 1)}"
+
+
 def refuse_other_loops(options: argparse.Namespace) -> None:
     """Only the tape runs on several workers.
 
@@ -125,8 +130,8 @@ def refuse_undivided(workers: int, config: TrainConfig) -> None:
     if config.shards % workers:
         fitting = [n for n in range(1, config.shards + 1) if config.shards % n == 0]
         raise ClusterError(
-            f"{workers} workers cannot share {config.shards} shards evenly: use {_either(fitting)} workers, "
-            "or --shards S with a new run."
+            f"{config.shards} shards cannot be shared evenly by {workers} workers: use {_either(fitting)}, "
+            "or another --shards with a new run."
         )
 
 
@@ -140,7 +145,7 @@ def start_workers(options: argparse.Namespace, config: TrainConfig) -> int:
     refuse_undivided(options.workers, config)
     make_writable(options.runs)  # else the chief alone would fail, and the others wait for it
     gpus = launch.gpus_for(options.workers, options.device)
-    options.stop.polite = True  # a signal is passed on to the workers
+    options.stop.polite = options.stop.silent = True  # a signal is passed on to the workers
     wait = max(options.wait, SECONDS_A_START * options.workers)  # all start at once, on the same cores
     arguments = [*_without_workers(options.arguments), "--wait", str(wait)]
     return launch.run(options.workers, arguments, gpus=gpus, stopped=lambda: options.stop.asked)

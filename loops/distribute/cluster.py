@@ -68,15 +68,24 @@ def find(environ: Mapping[str, str]) -> Cluster:
 def _of_tf_config(text: str) -> Cluster:
     try:
         described = json.loads(text)
-        jobs: dict[str, Any] = described["cluster"]
-        job, index = described["task"]["type"], int(described["task"]["index"])
+        jobs, own = (_part(described, name) for name in ("cluster", "task"))
+        job, index = own.get("type"), own.get("index")
         tasks = _tasks(jobs)
         known = [(task.job, task.index) for task in tasks]
-        return Cluster(tasks, known.index((job, index)))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if (job, index) not in known:
+            raise ValueError(f"there is no {job} {index} among its {len(tasks)} workers")
+        return Cluster(tasks, known.index((str(job), int(index or 0))))
+    except ValueError as error:
         raise ClusterError(
             f"{TF_CONFIG}: describes no worker of a cluster ({error}). It must look like {EXAMPLE}."
         ) from None
+
+
+def _part(described: Any, name: str) -> dict[str, Any]:
+    found = described.get(name) if isinstance(described, dict) else None
+    if not isinstance(found, dict):
+        raise ValueError(f'"{name}" is missing')
+    return found
 
 
 def _tasks(jobs: Mapping[str, list[str]]) -> tuple[Task, ...]:

@@ -68,7 +68,8 @@ def _print_messages(rank: int, process: "subprocess.Popen[str]") -> threading.Th
     def follow() -> None:
         assert process.stderr
         for line in process.stderr:
-            print(f"worker {rank}: {line.rstrip()}", file=sys.stderr, flush=True)
+            if line.strip():
+                print(f"worker {rank}: {line.rstrip()}", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

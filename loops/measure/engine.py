@@ -162,13 +162,13 @@ def _timed(
     count = MAKES_WITH_INPUT if with_input else MAKES
     began = time.monotonic()
     for number in range(1, count + 1):
-        left = f" ({_left(began, number - 1, count)})" if number > 1 else ""
+        left = f" ({time_left(began, number - 1, count)})" if number > 1 else ""
         say(f"timing with{'' if with_input else 'out'} input: {number} of {count}{left}")
         makes.time(ROUNDS)
     return makes.samples
 
 
-def _left(began: float, done: int, count: int) -> str:
+def time_left(began: float, done: int, count: int) -> str:
     """How long the rest of `count` makes will take, by those that are done."""
     seconds = (time.monotonic() - began) / done * (count - done)
     return f"{seconds:.0f} s left" if seconds < 100 else f"{seconds / 60:.0f} min left"

@@ -10,6 +10,10 @@ from loops.measure.printing import WIDTH, table
 from loops.measure.scale import Scaled, Scaling
 from loops.measure.ways.shards import STRATEGY
 
+WARNING = (
+    "This code does not compute what your step does, or not the same on all workers (see above): what it "
+    "trains depends on the number of workers, and each may hold other variables. It shows the form only."
+)
 CONDITIONS = (
     "Start the program once for each worker, with TF_CONFIG (docs/scaling.md). Every process must make the "
     "same model, which check_same_start looks at, and read the same batches in the same order: set the same "
@@ -34,14 +38,15 @@ def as_text(found: Scaling) -> str:
         ("your step", "", str(found.step), "", "", "", ""),
         *map(_cells, found.rows),
     ]
-    mib = found.bytes_gathered / 2**20
+    kib = found.bytes_gathered / 2**10
     blocks = [
         *table(HEADS, told),
         "",
-        f"a step gathers {found.shards} gradients of {found.numbers:,} numbers at each worker, {mib:.1f} MiB",
+        f"each worker gets {found.shards} gradients of {found.numbers:,} numbers a step, {kib:,.0f} KiB",
         "",
         *(line for each in _sentences(found) for line in textwrap.wrap(each, WIDTH)),
         "",
+        *([] if _is_good(found) else [*textwrap.wrap(WARNING, WIDTH), ""]),
         "At the top of your program, before TensorFlow computes anything:",
         "",
         f"    {STRATEGY}",
@@ -53,6 +58,10 @@ def as_text(found: Scaling) -> str:
         *textwrap.wrap(CONDITIONS, WIDTH),
     ]
     return "\n".join(blocks)
+
+
+def _is_good(found: Scaling) -> bool:
+    return found.grade.passed and all(row.same_bits for row in found.rows)
 
 
 def _cells(row: Scaled) -> tuple[str, ...]:

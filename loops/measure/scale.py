@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import inspect
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from loops.distribute.cluster import TF_CONFIG, tf_config
 from loops.distribute.launch import free_ports
 from loops.measure.arms import Arm
 from loops.measure.case_process import CaseProcess, arm_of_way, states_of
-from loops.measure.engine import fit_of
+from loops.measure.engine import fit_of, time_left
 from loops.measure.makes import Contestant, Makes, Say
 from loops.measure.measurement import AGAIN, STEP
 from loops.measure.ratios import Ratio
@@ -149,8 +151,10 @@ def _timed(facts: Facts, groups: dict[int, list[CaseProcess]], text: str, gather
         if count > 1:
             arms[_sending(count)] = Contestant(_arm_of(group, gather), optional=True)
     makes = Makes(arms)
+    began = time.monotonic()
     for number in range(1, MAKES + 1):
-        say(f"timing: {number} of {MAKES}")
+        left = f" ({time_left(began, number - 1, MAKES)})" if number > 1 else ""
+        say(f"timing: {number} of {MAKES}{left}")
         makes.time(ROUNDS)
     return makes
 
@@ -194,12 +198,25 @@ def _found(
         numbers_of(facts),
         verdict,
         grade,
-        (*facts.meet, *facts.random),
+        (*facts.meet, *facts.random, *_changes(facts)),
         1000 * fit.seconds,
         makes.samples[AGAIN].ratio(fit),
         makes.samples[STEP].ratio(fit),
         rows,
         text,
+    )
+
+
+def _changes(facts: Facts) -> list[str]:
+    """What the step does to its gradients before it updates by them, which each shard then does by itself."""
+    step = Case(facts.path).train_step
+    try:
+        source = inspect.getsource(inspect.unwrap(getattr(step, "python_function", step)))  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return []
+    clips = "clip" in source
+    return (
+        ["your step clips gradients, each shard its own: give the optimizer global_clipnorm"] if clips else []
     )
 
 

@@ -65,8 +65,10 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        """The command line that goes on with this run."""
-        return resume_command(self.folder, self.training.loop)
+        """The command line that goes on with this run, and how on several workers where it can be shared."""
+        command, shards = resume_command(self.folder, self.training.loop), self.training.config.shards
+        several = f" (with --workers N or --cluster auto for several workers: N must divide {shards})"
+        return command if shards == 1 else command + several
 
 
 def resume_command(folder: Path, loop: str) -> str:

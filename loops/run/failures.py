@@ -47,10 +47,7 @@ def explained(run: Run) -> Iterator[None]:
 
 def go_on(run: Run) -> str:
     """How a run goes on that some of its workers have left."""
-    return (
-        f"Go on from the run's last checkpoint with: {run.resume_command}, and with --workers N or "
-        f"--cluster auto for several workers, of any number that divides {run.training.config.shards}."
-    )
+    return f"Go on from the run's last checkpoint with: {run.resume_command}"
 
 
 @contextlib.contextmanager

@@ -37,7 +37,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.asked: int | None = None
         self.number: int | None = None
-        self.polite = self.shared = False
+        self.polite = self.shared = self.silent = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -60,6 +60,8 @@ class StopRequest:
         name = signal.Signals(number).name
         if not self.polite:
             raise Stopped(number, f"stopped by {name}")
+        if self.silent:  # others say it
+            return
         print(
             f"\n{name}: stopping after the steps under way; once more leaves at once",
             file=sys.stderr,

@@ -127,7 +127,7 @@ def test_a_worker_that_does_not_come_is_named_in_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--workers", "3"], "3 workers cannot share 8 shards evenly: use 1, 2, 4 or 8 workers"),
+        (["--workers", "3"], "8 shards cannot be shared evenly by 3 workers: use 1, 2, 4 or 8"),
         (["--workers", "2", "--fast"], "--workers with --fast: the fast loop runs in one process"),
         (["--shards", "4", "--rung", "parts"], "--shards with --rung"),
         (["--cluster", "auto"], "neither TF_CONFIG nor a Slurm step is set"),

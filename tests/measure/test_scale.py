@@ -140,6 +140,35 @@ def test_layers_in_which_rows_meet_are_named(tmp_path: Path) -> None:
     assert "2 workers end at other weights than one (batch_normalization takes its statistics" in told
 
 
+DENSE = 'keras.Input((3,)), keras.layers.Dense(4, "tanh")'
+WORDS = "keras.Input((5,)), keras.layers.Embedding(20, 4), keras.layers.Flatten()"
+NUMBERS = 'x = random.normal(size=(rows, 3)).astype("float32")'
+EMBEDDED = (
+    PLAIN.replace(DENSE, WORDS)
+    .replace(NUMBERS, "x = random.integers(0, 20, size=(rows, 5))")
+    .replace("yield x, x[:, :1] * 2", 'yield x, x[:, :1].astype("float32") / 10')
+)
+
+
+def test_rows_of_an_embedding_stay_rows(tmp_path: Path) -> None:
+    found = scale(write(tmp_path, EMBEDDED), [2], 4, lambda line: None)
+    assert found.rows[1].same_bits
+    assert found.grade.passed, found.grade
+
+
+def test_a_step_that_clips_is_named_and_its_code_is_no_advice(tmp_path: Path) -> None:
+    clipped = PLAIN.replace(
+        "optimizer.apply(tape.gradient(value, model.trainable_variables), ",
+        "gradients, _ = tf.clip_by_global_norm(tape.gradient(value, model.trainable_variables), 0.01)\n"
+        "    optimizer.apply(gradients, ",
+    )
+    found = scale(write(tmp_path, clipped), [2], 4, lambda line: None)
+    assert not found.grade.passed
+    text = " ".join(as_text(found).split())
+    assert "your step clips gradients, each shard its own" in text
+    assert "This code does not compute what your step does" in text
+
+
 def test_a_step_that_trains_nothing_and_batches_that_are_too_small_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="nothing to share"):
         scale(write(tmp_path, GOOD), [2], 4, lambda line: None)
