@@ -11,7 +11,8 @@ from loops import data
 from loops.batches import index_stream
 from loops.config import TrainConfig
 from loops.distribute.cluster import TF_CONFIG, find
-from loops.distribute.loop import Sharing, make_train_step, numbers_sent
+from loops.distribute.loop import make_train_step, numbers_sent
+from loops.distribute.sharing import Sharing
 from loops.distribute.stops import NO_STOPS
 from loops.distribute.workers import ALONE, Joined
 from loops.measure.arms import Arm, FunctionArm

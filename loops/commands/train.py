@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loops.commands import workers as several
+from loops.commands.joined import work
 from loops.commands.options import (
     DEFAULTS,
     Subparsers,
@@ -135,7 +136,7 @@ def _run_clustered(options: argparse.Namespace) -> int:
         _warn_of_a_large_batch(training.config.batch_size, len(training.data.train))
         return _train_all([training], options, resume, workers)
 
-    return several.work(options, settle, train)
+    return work(options, settle, train)
 
 
 def _with_rung(config: TrainConfig, images: "FashionMnist", where: Device, *, resumed: bool) -> TrainConfig:

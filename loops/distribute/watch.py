@@ -17,10 +17,10 @@ from tensorflow.python.eager import context  # the probe has no public name; tf.
 from loops.distribute.cluster import Cluster
 
 EVERY = 2.0  # seconds from one round of probes to the next
-ANSWER = 5.0  # seconds within which a worker must answer
+ANSWER = 4.0  # seconds within which a worker must answer
 MISSES = 2  # probes in a row without an answer that make a worker lost
-LINGER = 6.0  # seconds that this worker still answers the others once one is lost
-LAST = 5.0  # seconds more that an aborted collective operation has, then the process is ended
+LINGER = 4.0  # seconds that this worker still answers the others once one is lost
+LAST = 4.0  # seconds more that an aborted collective operation has, then the process is ended
 CODE = 1
 
 

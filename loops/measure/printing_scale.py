@@ -8,7 +8,7 @@ from loops.files import write_json
 from loops.measure.measurement import short
 from loops.measure.printing import WIDTH, table
 from loops.measure.scale import Scaled, Scaling
-from loops.measure.ways.shards import STRATEGY
+from loops.measure.ways.shared_step import STRATEGY
 
 WARNING = (
     "This code does not compute what your step does, or not the same on all workers (see above): what it "

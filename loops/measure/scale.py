@@ -27,7 +27,7 @@ from loops.measure.ratios import Ratio
 from loops.measure.sharing import SHARED
 from loops.measure.threads import INTRA
 from loops.measure.verdict import judged
-from loops.measure.ways import shards as code
+from loops.measure.ways import shared_step as code
 from loops.measure.ways.code import Names
 from loops.measure.ways.facts import Facts, read_facts
 from loops.measure.ways.grade import Grade, Grader

@@ -15,9 +15,9 @@ from loops.distribute.launch import free_ports
 from loops.measure import scale as scaling
 from loops.measure.printing_scale import as_text, write_scaling
 from loops.measure.scale import Scaling, scale
-from loops.measure.ways import shards as code
+from loops.measure.ways import shared_step as code
 from loops.measure.ways.code import Names
-from loops.measure.ways.shards import STRATEGY
+from loops.measure.ways.shared_step import STRATEGY
 from tests.case.sources import GOOD, write
 from tests.distribute.processes import ROOT, environment
 
