@@ -44,7 +44,6 @@ def test_rung(
         arm=rung.name,
         why=rung.why,
         ulps=rung.ulps,
-        chosen=rung == best_rung(device.kind),
         flops=step_flops(model, batch_size),
         bytes=step_bytes(model, batch_size),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.report.columns import verdict_among
 from bench.report.devices import cpu_over_gpu, on_both
-from bench.report.rows import Row, of_kind, place, ratio_of
+from bench.report.rows import Row, fastest_rungs, of_kind, place, ratio_of
 from bench.report.saved import Saved, all_rows
 from bench.sweep import BATCH_SIZE, TAPE
 from loops.measure.ratios import Ratio
@@ -54,8 +54,8 @@ def faster(rows: Sequence[Row]) -> str:
             f"{_on_gpu(step)}At batch size {BATCH_SIZE} a step of the tape takes {_times_as_long(ratio)} "
             f"as a step of `fit()` ({_interval(ratio)}, {word(step)})"
         )
-        for rung in of_kind(rows, "rung"):
-            if rung["chosen"] and rung["batch_size"] == BATCH_SIZE and place(rung) == place(step):
+        for rung in fastest_rungs(rows):
+            if rung["batch_size"] == BATCH_SIZE and place(rung) == place(step):
                 ratio = ratio_of(rung)
                 text += f"; a step of `tape --fast` takes {_times_as_long(ratio)} "
                 text += f"({_interval(ratio)}, {word(rung)})"

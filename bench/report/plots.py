@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from bench.report.costs import step_shares
 from bench.report.floor import times_the_floor
-from bench.report.rows import Row, of_kind, place, ratio_of, several_machines
+from bench.report.rows import Row, fastest_rungs, of_kind, place, ratio_of, several_machines
 from bench.sweep import BATCH_SIZE
 
 Draw = Callable[[Any, Sequence[Row]], None]
@@ -68,7 +68,7 @@ def draw_ratios(axes: Any, rows: Sequence[Row]) -> None:
 
 def picked_rungs(rows: Sequence[Row]) -> list[Row]:
     """The rungs that `--fast` picks, under that one name."""
-    return [{**row, "arm": "tape --fast"} for row in of_kind(rows, "rung") if row["chosen"]]
+    return [{**row, "arm": "tape --fast"} for row in fastest_rungs(rows)]
 
 
 def by_line(steps: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:

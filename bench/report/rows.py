@@ -39,3 +39,13 @@ def control_of(rows: Sequence[Row], row: Row) -> Ratio | None:
     like = ("kind", "case", "with_input", "batch_size")
     controls.sort(key=lambda other: [other.get(key) != row.get(key) for key in like])
     return ratio_of(controls[0]) if controls else None
+
+
+def fastest_rungs(rows: Sequence[Row]) -> list[Row]:
+    """The fastest rung of each device and batch size: the one that `tape --fast` would pick there."""
+    found: dict[tuple[Any, ...], Row] = {}
+    for row in of_kind(rows, "rung"):
+        key = (*place(row), row["batch_size"])
+        if key not in found or row["ratio"] < found[key]["ratio"]:
+            found[key] = row
+    return list(found.values())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.report.columns import arm, batch_size, milliseconds, rate, ratio, verdict_among
 from bench.report.floor import times_the_floor
-from bench.report.rows import Row, of_kind, where
+from bench.report.rows import Row, fastest_rungs, of_kind, where
 from bench.report.table import Columns, Table, table_of
 from bench.sweep import BATCH_SIZE
 
@@ -83,6 +83,7 @@ def ladder_table(rows: Sequence[Row]) -> Table:
         times = times_the_floor(row, rows)
         return f"{times:.1f}" if times else ""
 
+    picked = fastest_rungs(rows)
     columns: Columns = {
         "rung": arm,
         "device": where,
@@ -93,7 +94,7 @@ def ladder_table(rows: Sequence[Row]) -> Table:
         "verdict": verdict_among(rows),
         "times the floor": floors,
         "against fit's bits": _bits,
-        "picked by --fast": lambda row: "yes" if row["chosen"] else "",
+        "picked by --fast": lambda row: "yes" if row in picked else "",
     }
     return table_of(LADDER, columns, sorted(of_kind(rows, "rung"), key=_other_size))
 

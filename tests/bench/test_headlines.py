@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bench.report.headlines import NO_GPU, NO_PAIR, NOT_MEASURED, faster, gpu_gain, headlines, same_result
+from bench.report.rows import fastest_rungs
 from bench.report.saved import load
 from tests.bench.rows import PARITY, ROWS, save, step, training
 
-FAST: dict[str, Any] = step("compiled step", 8.0, 0.2, kind="rung", chosen=True, ulps=128)
+FAST: dict[str, Any] = step("compiled step", 8.0, 0.2, kind="rung", ulps=128)
 BOTH = [training("fit"), training("tape")]
 
 
@@ -52,7 +53,7 @@ def test_cpu_answers_where_both_devices_were_measured() -> None:
     assert faster([ROWS[2]]).startswith("On G: At batch size 300")
 
 
-@pytest.mark.parametrize("more", [{"chosen": False}, {"batch_size": 8}, {"device_name": "D"}])
+@pytest.mark.parametrize("more", [{"batch_size": 8}, {"device_name": "D"}])
 def test_only_the_rung_that_fast_picks_there_is_quoted(more: dict[str, Any]) -> None:
     assert "--fast" in faster([*ROWS, FAST])
     assert "--fast" not in faster([*ROWS, FAST | more])
@@ -79,3 +80,10 @@ def test_gpu_is_held_against_the_cpu_beside_it_where_files_are_named_alike() -> 
     ]
     assert "10.000 times as long" in gpu_gain(rows)
     assert "10.000 times as long" in gpu_gain(rows[::-1])
+
+
+def test_the_rung_of_the_headline_is_the_one_that_was_fastest() -> None:
+    slower = FAST | {"arm": "parts", "ratio": 0.5, "ratio_low": 0.4, "ratio_high": 0.6}
+    assert fastest_rungs([slower, FAST]) == fastest_rungs([FAST, slower]) == [FAST]
+    elsewhere = slower | {"device_name": "another"}
+    assert fastest_rungs([elsewhere, FAST]) == [elsewhere, FAST]
