@@ -106,7 +106,7 @@ def test_a_killed_launcher_leaves_no_worker_behind(expected: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_all_workers_after_one_step(
+def test_a_signal_stops_all_workers_and_the_run_goes_on(
     number: signal.Signals, expected: str, tmp_path: Path
 ) -> None:
     process, _ = training(tmp_path, 2)

@@ -52,9 +52,12 @@ def run(start: str, ranks: int) -> list[tuple[int, str]]:
         )
         for rank in range(ranks)
     ]
-    return [
-        (process.returncode, out) for process in processes for out in [process.communicate(timeout=120)[0]]
-    ]
+    try:
+        printed = [process.communicate(timeout=120)[0] for process in processes]
+        return [(process.returncode, out) for process, out in zip(processes, printed, strict=True)]
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def test_fit_trains_on_mirrored_strategy() -> None:
