@@ -54,6 +54,7 @@ def test_real_images_give_the_same_bits_on_one_and_two_workers(tmp_path: Path) -
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.slow
 def test_fast_reduction_trains_alike_and_claims_its_number_of_workers(tmp_path: Path) -> None:
     ordered = trained(tmp_path / "ordered", *SETTINGS, "--workers", "2")
     fast = trained(tmp_path / "fast", *SETTINGS, "--workers", "2", "--reduce", "fast")

@@ -132,6 +132,7 @@ def test_pasted_code_ends_at_the_same_weights_on_one_and_two_workers(found: Scal
     assert together == alone != {"nothing"}
 
 
+@pytest.mark.slow
 def test_layers_in_which_rows_meet_are_named(tmp_path: Path) -> None:
     case = write(tmp_path, CASE.replace("LAYER", "keras.layers.BatchNormalization(), "))
     apart = scale(case, [2], 4, lambda line: None)
@@ -156,6 +157,7 @@ def test_rows_of_an_embedding_stay_rows(tmp_path: Path) -> None:
     assert found.grade.passed, found.grade
 
 
+@pytest.mark.slow
 def test_a_step_that_clips_is_named_and_its_code_is_no_advice(tmp_path: Path) -> None:
     clipped = PLAIN.replace(
         "optimizer.apply(tape.gradient(value, model.trainable_variables), ",
