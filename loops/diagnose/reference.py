@@ -1,5 +1,6 @@
 """fit() itself with one known mistake at a time: whole trainings, and single steps from any state."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,8 @@ class OneStep:
             _assign(self._model.variables, moved_by_one_ulp(values, nudge, self._eps).values)
         if seed is not None:
             tf.random.set_seed(seed)
-        with Observer(self._model) as observer:
+        with Observer(self._model) as observer, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras may well warn about a mistake
             step.run(self._batch(index))
         return observer.take(), snapshot(self._model, optimizer, {}) if placed else None
 
