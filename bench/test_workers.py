@@ -23,11 +23,19 @@ BYTES = 4  # of a float32
 
 
 @pytest.fixture(scope="module")
-def groups() -> Iterator[WorkerGroups]:
+def processes() -> Iterator[WorkerGroups]:
     """The processes of this file's rows."""
     own = WorkerGroups()
     yield own
     own.close()
+
+
+@pytest.fixture
+def groups(device: Device, processes: WorkerGroups) -> WorkerGroups:
+    """The same, for rows of the CPU: on a GPU each worker would need one of its own."""
+    if device.kind != "cpu":
+        pytest.skip("workers are measured on the CPU: on GPUs each needs one of its own")
+    return processes
 
 
 @pytest.mark.parametrize("workers", COUNTS)
@@ -41,8 +49,6 @@ def test_step(
     pairs: int,
 ) -> None:
     """A step in shards: of one worker against the tape's, of several against one worker's."""
-    if device.kind != "cpu":
-        pytest.skip("a worker takes a GPU of its own")
     plain = references.get("tape", lambda: make_arm(TAPE, fixed_batch(fashion, BATCH_SIZE)))
     alone = references.get("1 worker", lambda: groups.step(1))
     start_row(
@@ -70,8 +76,6 @@ def test_sending(
     benchmark: Any, device: Device, workers: int, references: References, groups: WorkerGroups, pairs: int
 ) -> None:
     """What several workers send and add in a step, alone, as a share of their step."""
-    if device.kind != "cpu":
-        pytest.skip("a worker takes a GPU of its own")
     whole = references.get(f"{workers} workers", lambda: groups.step(workers))
     start_row(
         benchmark,

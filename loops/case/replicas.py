@@ -7,12 +7,13 @@ strategies of the case are TensorFlow's default one, so that models and optimize
 import contextlib
 import re
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 STRATEGIES = ("MirroredStrategy", "MultiWorkerMirroredStrategy", "OneDeviceStrategy")
 MOST = 16
-_compared = _real = False
+_PLAIN = ContextVar("plain", default=False)
 
 
 def logical_cpus(path: Path) -> int:
@@ -23,36 +24,33 @@ def logical_cpus(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def compared() -> Iterator[None]:
+def _set_plain(value: bool) -> Iterator[None]:
+    token = _PLAIN.set(value)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
+def compared() -> contextlib.AbstractContextManager[None]:
     """A context in which cases are trained without their strategies, but for what `real` encloses."""
-    global _compared  # noqa: PLW0603
-    before, _compared = _compared, True
-    try:
-        yield
-    finally:
-        _compared = before
+    return _set_plain(True)
 
 
-@contextlib.contextmanager
-def real() -> Iterator[None]:
+def real() -> contextlib.AbstractContextManager[None]:
     """A context for the user's own run."""
-    global _real  # noqa: PLW0603
-    before, _real = _real, True
-    try:
-        yield
-    finally:
-        _real = before
+    return _set_plain(False)
 
 
 def is_plain() -> bool:
     """Whether a case that is executed now goes without its strategies."""
-    return _compared and not _real
+    return _PLAIN.get()
 
 
 @contextlib.contextmanager
 def strategies(*, plain: bool) -> Iterator[None]:
     """A context for code of a case: its strategies, and the logical devices, which exist already."""
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf
 
     replaced: list[tuple[Any, str, Any]] = [(tf.config, "set_logical_device_configuration", _nothing)]
     if plain:
@@ -69,7 +67,7 @@ def strategies(*, plain: bool) -> Iterator[None]:
 
 def replicas_of(module: Any) -> int:
     """How many replicas the strategies of a file's top level have at most."""
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf
 
     held = [value for value in vars(module).values() if isinstance(value, tf.distribute.Strategy)]
     return max((strategy.num_replicas_in_sync for strategy in held), default=1)
@@ -84,6 +82,6 @@ class _Default:
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         """TensorFlow's default strategy: one replica, plain variables."""
-        import tensorflow as tf  # noqa: PLC0415
+        import tensorflow as tf
 
         return tf.distribute.get_strategy()

@@ -3,12 +3,7 @@
 import argparse
 from typing import Any
 
-from loops.commands.options import (
-    make_writable,
-    number_of_shards,
-    positive_int,
-    positive_seconds,
-)
+from loops.commands.options import make_writable, number_of_shards, positive_int, positive_seconds
 from loops.config import REDUCTIONS, SHARDS, THREADS_AN_OP, TrainConfig
 from loops.distribute import launch
 from loops.distribute.cluster import ClusterError
@@ -92,8 +87,7 @@ def refuse_other_loops(options: argparse.Namespace) -> None:
         if options.workers or options.cluster:
             raise UserError(
                 "fit() of Keras 3.15 cannot train on several workers: MultiWorkerMirroredStrategy fails "
-                "(github.com/keras-team/keras/issues/20585). "
-                "Use: python -m loops tape --workers N."
+                "(github.com/keras-team/keras/issues/20585). Use: python -m loops tape --workers N."
             )
         return
     wanted = [

@@ -1,6 +1,6 @@
 """All workers come before TensorFlow waits for them, which has no end and in which Python hears nothing.
 
-Each worker listens on its own address until it has reached all others there once.
+Each worker listens on its own port until it has reached all others once.
 """
 
 import contextlib
@@ -48,10 +48,10 @@ def _told(cluster: Cluster, missing: Sequence[int], wait: float) -> str:
 
 @contextlib.contextmanager
 def _listening(cluster: Cluster) -> Iterator[None]:
-    """Answer calls on this worker's own address; TensorFlow takes it over afterwards."""
-    _, port = split(cluster.tasks[cluster.rank].address)
+    """Answer calls on this worker's own port, which TensorFlow takes over afterwards."""
+    host, port = split(cluster.tasks[cluster.rank].address)
     try:
-        server = _server(port, backlog=max(128, 4 * cluster.size))
+        server = _server(host, port, backlog=max(128, 4 * cluster.size))
     except OSError as error:
         raise ClusterError(
             f"{cluster.name(cluster.rank)}: this worker cannot listen on port {port} "
@@ -83,8 +83,13 @@ def _listens(address: str) -> bool:
         return False
 
 
-def _server(port: int, backlog: int) -> socket.socket:
-    """A server on all addresses, as TensorFlow's is: a host's name may stand for its loopback there."""
+def _server(host: str, port: int, backlog: int) -> socket.socket:
+    """A server on all addresses, as TensorFlow's is, unless the host is the loopback's own address.
+
+    A host's name may stand for its loopback there, where the others would not find it.
+    """
+    if host.startswith("127."):
+        return socket.create_server((host, port), backlog=backlog)
     if socket.has_dualstack_ipv6():
         with contextlib.suppress(OSError):
             return socket.create_server(

@@ -18,22 +18,9 @@ CLAIMED = (
     *("op_determinism", "xla", "tf32", "cpu", "gpu", "numba", "llvmlite", "commit"),
     "reduced_by",  # where the order of a sum depends on the number of workers
 )
-# What must be the same on all workers of a cluster, beside the variables; processors that round differently
-# show after the first epoch
-SHARED = (
-    *(
-        "tensorflow",
-        "keras",
-        "numpy",
-        "onednn",
-        "threads_intra_op",
-        "op_determinism",
-        "xla",
-        "tf32",
-        "commit",
-    ),
-    *("cpu", "gpu"),
-)
+# What each worker of a cluster may have of its own, since with shards it changes no bits
+OF_ONE_WORKER = ("threads_inter_op", "cores", "cpu_quota", "numba", "llvmlite", "reduced_by")
+SHARED = tuple(name for name in CLAIMED if name not in OF_ONE_WORKER)
 # Environment variables, by how they begin, that can change the arithmetic. No library tells what it made of
 # them, but for those behind a fact above.
 VARIABLES = (

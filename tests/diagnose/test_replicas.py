@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CASES = sorted((ROOT / "tests" / "cases" / "replicas").glob("*.py"))
+CASES = [path for path in CASES if path.stem != "common"]
 FAST = ("summed_adam", "normalised_apart")  # the others are slow tests
 PARAMS = [
     pytest.param(path, id=path.stem, marks=[] if path.stem in FAST else [pytest.mark.slow]) for path in CASES

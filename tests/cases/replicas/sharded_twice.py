@@ -1,57 +1,26 @@
 """Expected verdict: data sharded twice: a replica sees 1 of 4 parts of the batch"""
 
-import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
+from tests.cases.replicas.common import CLASSES, batches_of, built_in, classifier, made_in, step_on
+
+REPLICAS, ROWS = 2, 16
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-REPLICAS = 2
 seed = 1
 loss = "sparse_categorical_crossentropy"
-rng = np.random.default_rng(1)
-X = rng.normal(size=(96, 6)).astype("float32")
-Y = (X[:, 0] > 0).astype("int64") + (X[:, 1] > 0)
-GLOBAL_BATCH = 16
+make_model = made_in(strategy, classifier)
+make_optimizer = made_in(strategy, lambda: keras.optimizers.Adam(1e-3))
+batches = batches_of(CLASSES, ROWS)
+on_epoch_begin = built_in(strategy)
 
 
-def make_model():
-    with strategy.scope():
-        return keras.Sequential(
-            [keras.Input((6,)), keras.layers.Dense(12, "relu"), keras.layers.Dense(3, activation="softmax")]
-        )
+def value_of(each):
+    return tf.reduce_sum(each) / ROWS
 
 
-def make_optimizer():
-    with strategy.scope():
-        return keras.optimizers.Adam(1e-3)
+def parts_of(batch):
+    return [tf.split(part, REPLICAS)[i] for i, part in enumerate(tf.split(batch, REPLICAS))]
 
 
-def batches():
-    return tf.data.Dataset.from_tensor_slices((X, Y)).batch(GLOBAL_BATCH)
-
-
-def on_epoch_begin(model, optimizer, epoch):
-    with strategy.scope():
-        optimizer.build(model.trainable_variables)
-
-
-def replica_step(model, optimizer, x, y):
-    with tf.GradientTape() as tape:
-        each = keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))
-        value = tf.reduce_sum(each) / GLOBAL_BATCH
-    gradients = tape.gradient(value, model.trainable_variables)
-    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-    return value
-
-
-@tf.function
-def train_step(model, optimizer, x, y):
-    xs, ys = ([tf.split(p, REPLICAS)[i] for i, p in enumerate(tf.split(each, REPLICAS))] for each in (x, y))
-    own = [
-        strategy.experimental_distribute_values_from_function(
-            lambda c, parts=parts: parts[c.replica_id_in_sync_group]
-        )
-        for parts in (xs, ys)
-    ]
-    values = strategy.run(replica_step, args=(model, optimizer, *own))
-    return strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+train_step = step_on(strategy, keras.losses.sparse_categorical_crossentropy, value_of, parts_of)
