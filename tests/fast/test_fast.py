@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from numba import njit
 
 from loops import cli, tape
 from loops.batches import permutation
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.fast import loop as fast
-from loops.fast.compiled import layout, primitives, runner, step
+from loops.fast.compiled import kernels, layout, primitives, runner, step
 from loops.fast.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.history import History
 from loops.metrics import RunningMetrics
@@ -244,7 +245,7 @@ def test_denormals_are_0_within_a_compiled_step_and_not_after_it(small: FashionM
 def test_control_word_is_set_and_restored() -> None:
     smallest = np.full(1, np.finfo(np.float32).tiny, np.float32)
 
-    @primitives.kernel
+    @njit(**kernels.OPTIONS)
     def halves(values: Array) -> tuple[float, float]:
         before = primitives.flush_denormals()
         within = values[0] * np.float32(0.5)

@@ -5,30 +5,33 @@ from typing import Any
 
 import numpy as np
 
+from loops.fast.compiled.first_stage import relu
+from loops.fast.compiled.kernels import kernel
 from loops.fast.compiled.layout import (
     BLOCK,
     CLASSES,
     CLASSIFIER_BIAS,
-    CLASSIFIER_KERNEL,
     FILTERS,
     HIDDEN,
     HIDDEN_BIAS,
     HIDDEN_KERNEL,
+    OF_CLASSES,
     TAIL,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import COLUMNS, ROWS, add_tile, kernel
+from loops.fast.compiled.primitives import COLUMNS, LANES, ROWS, add_tile, set_tile
+from loops.fast.compiled.vectors import load, splat, store, total, where
 
 
 @kernel
 def hidden_forward(features: Any, start: int, rows: int, padded: int, weights: Any, hidden: Any) -> None:
     """Features (window, padded, filter) of `rows` images from `start` → hidden sums before ReLU."""
     for n in range(rows):
-        for h in range(HIDDEN):
-            hidden[n * HIDDEN + h] = weights[HIDDEN_BIAS + h]
+        for h in range(0, HIDDEN, LANES):
+            store(hidden, n * HIDDEN + h, load(weights, HIDDEN_BIAS + h))
     for window in range(WINDOWS):
         for first in range(0, HIDDEN, COLUMNS):
-            right = HIDDEN_KERNEL + window * BLOCK + first
+            right = HIDDEN_KERNEL + window * BLOCK + first * FILTERS
             for n in range(0, rows, ROWS):
                 at, left = n * HIDDEN + first, (window * padded + start + n) * FILTERS
                 add_tile(
@@ -42,21 +45,20 @@ def hidden_forward(features: Any, start: int, rows: int, padded: int, weights: A
                     1,
                     weights,
                     right,
-                    HIDDEN,
+                    COLUMNS,
                     FILTERS,
                 )
 
 
 @kernel
-def hidden_backward(delta: Any, start: int, rows: int, part: int, transposed: Any, upstream: Any) -> None:
-    """Delta of `rows` images from `start` → the features' gradient (window, part, filter)."""
-    upstream[:] = 0
+def hidden_backward(delta: Any, rows: int, part: int, transposed: Any, upstream: Any) -> None:
+    """Delta (image, unit) of `rows` images → the features' gradient (window, part, filter)."""
     for window in range(WINDOWS):
         for first in range(0, FILTERS, COLUMNS):
             right = window * BLOCK + first * HIDDEN
             for n in range(0, rows, ROWS):
-                at, left = (window * part + n) * FILTERS + first, (start + n) * HIDDEN
-                add_tile(
+                at, left = (window * part + n) * FILTERS + first, n * HIDDEN
+                set_tile(
                     upstream,
                     at,
                     FILTERS,
@@ -74,26 +76,29 @@ def hidden_backward(delta: Any, start: int, rows: int, part: int, transposed: An
 
 @kernel
 def hidden_kernel_gradient(
-    features: Any, window: int, padded: int, delta: Any, images: int, block: Any
+    features: Any, window: int, padded: int, deltas: Any, images: int, block: Any
 ) -> None:
-    """One window's share of the hidden kernel's gradient: block (filter, unit), summed over the batch."""
-    block[:] = 0
-    for filter_ in range(0, FILTERS, ROWS):
-        left = window * padded * FILTERS + filter_
-        for first in range(0, HIDDEN, COLUMNS):
-            at = filter_ * HIDDEN + first
-            add_tile(block, at, HIDDEN, features, left, 1, 2, FILTERS, delta, first, HIDDEN, images)
+    """One window's share of the hidden kernel's gradient, summed over the batch.
+
+    `deltas` is (tile of units, padded, unit), `block` (tile of units, filter, unit).
+    """
+    for first in range(0, HIDDEN, COLUMNS):
+        for filter_ in range(0, FILTERS, ROWS):
+            left, right = window * padded * FILTERS + filter_, first * padded
+            at = first * FILTERS + filter_ * COLUMNS
+            set_tile(block, at, COLUMNS, features, left, 1, 2, FILTERS, deltas, right, COLUMNS, images)
 
 
 @kernel
-def _logits(row: Any, weights: Any, logits: Any) -> None:
+def _logits(hidden: Any, at: int, weights: Any, by_class: Any, logits: Any) -> None:
     """ReLU in place, which keeps NaN, and the classifier's sums."""
+    for h in range(at, at + HIDDEN, LANES):
+        store(hidden, h, relu(load(hidden, h)))
     for c in range(CLASSES):
-        logits[c] = weights[CLASSIFIER_BIAS + c]
-    for h in range(HIDDEN):
-        row[h] = np.float32(0) if row[h] <= 0 else row[h]
-        for c in range(CLASSES):
-            logits[c] += row[h] * weights[CLASSIFIER_KERNEL + h * CLASSES + c]
+        products = splat(np.float32(0))
+        for h in range(0, HIDDEN, LANES):
+            products += load(hidden, at + h) * load(by_class, c * HIDDEN + h)
+        logits[c] = total(products) + weights[CLASSIFIER_BIAS + c]
 
 
 @kernel
@@ -103,43 +108,53 @@ def _cross_entropy(logits: Any, label: int, share: Any) -> Any:
     for c in range(1, CLASSES):
         if logits[c] > largest:
             largest, best = logits[c], c
-    of_label, total = logits[label], np.float32(0)
+    of_label, sum_ = logits[label], np.float32(0)
     for c in range(CLASSES):
         logits[c] = math.exp(logits[c] - largest)
-        total += logits[c]
+        sum_ += logits[c]
     for c in range(CLASSES):
-        logits[c] = (logits[c] / total - np.float32(c == label)) * share
-    return math.log(total) + largest - of_label, best == label
+        logits[c] = (logits[c] / sum_ - np.float32(c == label)) * share
+    return math.log(sum_) + largest - of_label, best == label
 
 
 @kernel
-def _back_to_hidden(row: Any, logits: Any, weights: Any, delta: Any, gradients: Any) -> None:
-    """The gradients of the classifier and of the hidden bias, and the hidden layer's delta."""
-    bias = TAIL + CLASSIFIER_BIAS - HIDDEN_BIAS
+def _back_to_hidden(hidden: Any, at: int, logits: Any, by_class: Any, delta: Any, gradients: Any) -> None:
+    """The gradients of the classifier, (class, unit), and of the hidden bias, and the hidden delta."""
+    kernel_, bias = OF_CLASSES, OF_CLASSES + CLASSES * HIDDEN
     for c in range(CLASSES):
         gradients[bias + c] += logits[c]
-    for h in range(HIDDEN):
-        back, of_unit = np.float32(0), TAIL + CLASSIFIER_KERNEL - HIDDEN_BIAS + h * CLASSES
+    zero = splat(np.float32(0))
+    for h in range(0, HIDDEN, LANES):
+        row, back = load(hidden, at + h), zero
         for c in range(CLASSES):
-            back += logits[c] * weights[CLASSIFIER_KERNEL + h * CLASSES + c]
-            gradients[of_unit + c] += row[h] * logits[c]
-        delta[h] = np.float32(0) if row[h] <= 0 else back
-        gradients[TAIL + h] += delta[h]
+            of_class, place = splat(logits[c]), kernel_ + c * HIDDEN + h
+            back += of_class * load(by_class, c * HIDDEN + h)
+            store(gradients, place, load(gradients, place) + row * of_class)
+        back = where(row <= zero, zero, back)
+        store(delta, at + h, back)
+        store(gradients, TAIL + h, load(gradients, TAIL + h) + back)
 
 
 @kernel
-def classify(hidden: Any, labels: Any, weights: Any, delta: Any, gradients: Any, share: Any) -> Any:
-    """Hidden sums of a part and its labels → sums of loss and hits; delta and gradients on the way.
+def classify(images: int, weights: Any, by_class: Any, own: Any, gradients: Any, share: Any) -> Any:
+    """own.hidden and own.labels of a part → sums of loss and hits; own.delta and gradients on the way.
 
     Softmax and cross-entropy in one, as Keras computes them from the logits; `share` is one over the batch.
     """
     loss, hits = 0.0, 0
-    logits = np.empty(CLASSES, np.float32)
-    for n in range(len(labels)):
-        span = slice(n * HIDDEN, (n + 1) * HIDDEN)
-        _logits(hidden[span], weights, logits)
-        own, hit = _cross_entropy(logits, labels[n], share)
-        loss += own
+    for n in range(images):
+        _logits(own.hidden, n * HIDDEN, weights, by_class, own.logits)
+        image_loss, hit = _cross_entropy(own.logits, own.labels[n], share)
+        loss += image_loss
         hits += hit
-        _back_to_hidden(hidden[span], logits, weights, delta[span], gradients)
+        _back_to_hidden(own.hidden, n * HIDDEN, own.logits, by_class, own.delta, gradients)
     return loss, hits
+
+
+@kernel
+def hand_over(delta: Any, images: int, start: int, padded: int, deltas: Any) -> None:
+    """A part's delta (image, unit) → `deltas` of the batch (tile of units, padded, unit)."""
+    for n in range(images):
+        for h in range(0, HIDDEN, LANES):
+            tile, unit = h // COLUMNS, h % COLUMNS
+            store(deltas, (tile * padded + start + n) * COLUMNS + unit, load(delta, n * HIDDEN + h))

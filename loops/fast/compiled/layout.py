@@ -8,6 +8,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 PIXELS = 28  # a side of an image
+IMAGE = PIXELS**2
+PIXEL_LINE = PIXELS + 1  # of a scaled image, which has the border of zeros that SAME padding asks for
+PIXEL_MAP = PIXEL_LINE**2
 SIDE = 14  # a side of the first stage's features, 15 with the border of zeros that SAME padding asks for
 CHANNELS = 32
 FILTERS = 64
@@ -20,6 +23,9 @@ HIDDEN = 128
 CLASSES = 10
 PAIR = 2 * CHANNELS  # two neighbouring places lie side by side, and so do their rows of a kernel
 TAPS = 2 * PAIR  # the second kernel's inputs a filter
+CORNER_TAPS = 9  # products of a window in the second stage's forward pass
+WINDOW_ROWS = 12  # windows of which that pass makes the products at a time
+LIST = FILTERS + 16  # room for the filters of one place, and a vector beyond them
 BLOCK = FILTERS * HIDDEN  # entries of the hidden kernel that one window's features meet
 
 # Starts in the flat array of parameters, in the order of model.trainable_variables
@@ -35,19 +41,40 @@ PARAMETERS = CLASSIFIER_BIAS + CLASSES
 
 # Starts in a part's gradients: the same without the hidden kernel, whose gradient is never stored
 TAIL = HIDDEN_KERNEL  # where the hidden bias begins there
+OF_CLASSES = TAIL + HIDDEN  # the classifier's kernel, (class, unit)
 GRADIENTS = TAIL + PARAMETERS - HIDDEN_BIAS
+VECTOR = (
+    16  # floats: the rest of the last vector lies behind the last parameter and the last gradient, and is 0
+)
+ROOM, ROOM_FOR_GRADIENTS = (-(-size // VECTOR) * VECTOR for size in (PARAMETERS, GRADIENTS))
 
 ALIGNMENT = 64  # bytes: a cache line, without which vector code loses up to a third
 
 
 class Parameters(NamedTuple):
-    """Weights and Adam's slots, float32 (PARAMETERS,), and two kernels once more, laid out for backward."""
+    """Weights and Adam's slots, float32 (ROOM,), and copies of kernels, laid out as they are read.
+
+    In weights and slots the hidden kernel lies as it is read forward, (window, tile of units, filter, unit).
+    """
 
     weights: Array
     momenta: Array
     velocities: Array
     by_filter: Array  # second kernel, (filter, tap)
+    products: Array  # second kernel for its forward pass, (tap of 9, tile of filters, channel, filter)
     transposed: Array  # hidden kernel, (window, tile of filters, unit, filter)
+    by_class: Array  # classifier's kernel, (class, unit)
+
+
+class Plan(NamedTuple):
+    """How many threads train how many steps, and images a batch, in how many parts of at most `part`."""
+
+    threads: int
+    steps: int
+    images: int
+    padded: int  # images, rounded up to whole tiles
+    parts: int
+    part: int
 
 
 class Examples(NamedTuple):
@@ -71,13 +98,14 @@ class Adam(NamedTuple):
 class Shared(NamedTuple):
     """What the threads hand to each other.
 
-    `features` is (window, image, filter) and `delta`, the gradient before the hidden ReLU, (image, unit),
-    both flat and with the batch rounded up to whole tiles; `gradients` (part, GRADIENTS); `losses` and `hits`
-    (step, part) are sums over a part's images; `counters` int64: tickets and arrivals, a cache line each.
+    `features` is (window, image, filter) and `deltas`, the gradient before the hidden ReLU, (tile of units,
+    image, unit), both flat and with the batch rounded up to whole tiles. `gradients` are (part,
+    ROOM_FOR_GRADIENTS). `losses` and `hits` (step, part) are sums over a part's images. `counters` are int64:
+    tickets and arrivals, a cache line each.
     """
 
     features: Array
-    delta: Array
+    deltas: Array
     gradients: Array
     losses: Array
     hits: Array
@@ -87,12 +115,22 @@ class Shared(NamedTuple):
 class Scratch(NamedTuple):
     """What one thread needs for a part of a batch."""
 
-    images: Array  # (image, 28, 28)
+    images: Array  # (image, PIXEL_MAP)
+    labels: Array
     maps: Array  # the first stage's features (image, MAP)
     chosen1: Array  # uint8: which of a pooling window's four places was the largest, the first of equals
     chosen2: Array
-    sums: Array  # a tile
+    blank: Array  # int64 (image, SIDE + 1): a bit a place that has only zeros under it, as the border
+    live: Array  # int64: windows that are computed, image · WINDOWS + window; see windows.py
+    stops: Array
+    copies: Array
+    originals: Array
+    first_blank: Array
+    differences: Array  # of the second stage's inputs (tap of 9, WINDOW_ROWS, channel)
+    sums: Array  # of its products (tap of 9, WINDOW_ROWS, filter)
     hidden: Array  # (image · unit,)
+    delta: Array  # gradient before the hidden ReLU (image · unit,)
+    logits: Array
     upstream: Array  # gradient of the second stage's features (window · image · filter,)
     below: Array  # of the first stage's (MAP,), one image at a time
     offsets: Array  # int32 and float32: lists of what passed pooling and ReLU
@@ -101,7 +139,8 @@ class Scratch(NamedTuple):
     by_place_weights: Array
     ends: Array
     total: Array  # gradients, summed over parts
-    kernel: Array  # of the second convolution, in the order of its weights
+    kernel: Array  # gradient of the second convolution's kernel, in the order of its weights
+    classifier: Array  # and of the classifier's
     block: Array  # of one window's share of the hidden kernel
 
 
@@ -113,23 +152,36 @@ def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Array:
     return room[start : start + size].view(dtype).reshape(shape)
 
 
-def new_scratch(part: int, tile: int) -> Scratch:
-    """Room for one thread and `part` images, `tile` floats a tile."""
+def new_scratch(part: int) -> Scratch:
+    """Room for one thread and `part` images."""
+    blank = zeros((part, SIDE + 1), np.int64)
+    blank[:, SIDE] = 2 ** (SIDE + 1) - 1
     return Scratch(
-        images=zeros((part, PIXELS, PIXELS)),
+        images=zeros((part, PIXEL_MAP)),
+        labels=zeros(part, np.int64),
         maps=zeros((part, MAP)),
         chosen1=zeros((part, PLACES), np.uint8),
         chosen2=zeros((part, WINDOWS * FILTERS), np.uint8),
-        sums=zeros(tile),
+        blank=blank,
+        live=zeros(part * WINDOWS + 3, np.int64),
+        stops=zeros(part, np.int64),
+        copies=zeros(part * WINDOWS, np.int64),
+        originals=zeros(part * WINDOWS, np.int64),
+        first_blank=zeros(4, np.int64),
+        differences=zeros(CORNER_TAPS * WINDOW_ROWS * CHANNELS),
+        sums=zeros(CORNER_TAPS * WINDOW_ROWS * FILTERS),
         hidden=zeros(part * HIDDEN),
+        delta=zeros(part * HIDDEN),
+        logits=zeros(CLASSES),
         upstream=zeros(WINDOWS * part * FILTERS),
         below=zeros(MAP),
         offsets=zeros(WINDOWS * FILTERS, np.int32),
         weights=zeros(WINDOWS * FILTERS),
-        by_place=zeros(4 * FILTERS, np.int32),
-        by_place_weights=zeros(4 * FILTERS),
+        by_place=zeros(4 * LIST, np.int32),
+        by_place_weights=zeros(4 * LIST),
         ends=zeros(4, np.int64),
-        total=zeros(GRADIENTS),
+        total=zeros(ROOM_FOR_GRADIENTS),
         kernel=zeros(TAPS * FILTERS),
+        classifier=zeros(HIDDEN * CLASSES),
         block=zeros(BLOCK),
     )

@@ -3,42 +3,30 @@
 import platform
 from typing import Any
 
-from llvmlite import binding, ir
-from numba import njit, types
-from numba.core import cgutils
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
+
+from loops.fast.compiled.kernels import kernel
+from loops.fast.compiled.pointers import INDEX
 
 LANES = 16  # floats a vector: one register of AVX-512, two of AVX2, four of NEON
 ROW_VECTORS = 4  # vectors of one row of `add_weighted_row_pairs`
 ROWS = 4  # of a tile
-WIDE = bool(binding.get_host_cpu_features().get("avx512f"))  # eight vectors of sums fit the registers
+WIDE = "+avx512f" in (
+    config.CPU_FEATURES or get_host_cpu_features()
+)  # eight vectors of sums fit the registers
 COLUMNS = 2 * LANES if WIDE else LANES  # of a tile
 
-# Reassociation and fused multiply-adds, but NaN and infinity stay: a loss that is no number must show
-OPTIONS: dict[str, Any] = {
-    "nogil": True,
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-    "boundscheck": False,
-    "error_model": "numpy",
-}
 # Bits of MXCSR that take denormals for 0, as operands and as results (Intel 64 manual, vol. 1, 10.2.3)
 DENORMALS_ARE_0, FLUSH_TO_0 = 1 << 6, 1 << 15
 FLUSH_ON_ARM = 1 << 24  # of FPCR, for both (Arm Architecture Reference Manual, FPCR.FZ)
 SPINS = 2_000  # looks at a counter before a waiting thread gives way to others
 
-kernel = njit(**OPTIONS)
-INDEX, WORD = ir.IntType(64), ir.IntType(32)
+WORD = ir.IntType(32)
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
-
-
-def _fields(context: Any, builder: Any, signature: Any, values: Any) -> list[Any]:
-    """The arguments, arrays as pointers to their first element."""
-    return [
-        cgutils.create_struct_proxy(kind)(context, builder, value).data
-        if isinstance(kind, types.Array)
-        else value
-        for kind, value in zip(signature.args, values, strict=True)
-    ]
 
 
 def _vector_at(builder: Any, start: Any, place: Any) -> Any:
@@ -51,24 +39,28 @@ def _vectors_at(builder: Any, start: Any, place: Any, count: int) -> list[Any]:
     return [_vector_at(builder, start, one) for one in each]
 
 
-def _splat(builder: Any, value: Any) -> Any:
+def splat_of(builder: Any, value: Any, kind: Any = VECTOR) -> Any:
     """A vector with `value` in each lane."""
-    first = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), value, WORD(0))
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, WORD(0))
     lanes = ir.Constant(ir.VectorType(WORD, LANES), [0] * LANES)
-    return builder.shuffle_vector(first, ir.Constant(VECTOR, ir.Undefined), lanes)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), lanes)
 
 
-def _add_products(builder: Any, totals: list[Any], span: tuple[Any, Any, Any], products: Any) -> None:
+def _add_products(
+    builder: Any, totals: list[Any], span: tuple[Any, Any, Any], products: Any, *, anew: bool = False
+) -> None:
     """The loop `for u in range(*span)`: load the totals, add `products(u)` to them, store them at its end.
 
     The sums are phi nodes, which LLVM keeps in registers; `products(u)` is a list of pairs of vectors.
+    With `anew` they begin at 0, whatever the totals hold.
     """
     first, last, step = span
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
     )
     before = builder.block
-    started = [builder.load(place, align=4) for place in totals]
+    zero = ir.Constant(VECTOR, [0.0] * LANES)
+    started = [zero if anew else builder.load(place, align=4) for place in totals]
     head, body, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
 
@@ -110,17 +102,42 @@ def add_tile(
     """Add a product of matrices to a tile of 4 rows of COLUMNS floats, which lie `apart` from each other.
 
     totals[row, :] += Σ left[row, u] · right[u, :] for u in range(count). The four rows of `left` begin at
-    left_at, + right_of, + below, + both: a window's four places, or rows of a matrix. All arrays are flat
-    float32. No bounds are checked.
+    left_at, + right_of, + below, + both: a window's four places, or rows of a matrix. All are pointers to
+    float32.
     """
     whole = types.int64
     signature = types.void(totals, whole, whole, left, whole, whole, whole, whole, right, whole, whole, whole)
     return signature, _generate_tile
 
 
-def _generate_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    fields = _fields(context, builder, signature, values)
-    totals, at, apart, left, left_at, right_of, below, left_step, right, right_at, right_step, count = fields
+@intrinsic
+def set_tile(
+    typingctx: Any,
+    totals: Any,
+    at: Any,
+    apart: Any,
+    left: Any,
+    left_at: Any,
+    right_of: Any,
+    below: Any,
+    left_step: Any,
+    right: Any,
+    right_at: Any,
+    right_step: Any,
+    count: Any,
+) -> Any:
+    """The same, the totals taken for 0."""
+    whole = types.int64
+    signature = types.void(totals, whole, whole, left, whole, whole, whole, whole, right, whole, whole, whole)
+    return signature, _generate_new_tile
+
+
+def _generate_new_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    return _generate_tile(context, builder, signature, values, anew=True)
+
+
+def _generate_tile(context: Any, builder: Any, signature: Any, values: Any, *, anew: bool = False) -> Any:
+    totals, at, apart, left, left_at, right_of, below, left_step, right, right_at, right_step, count = values
     vectors = COLUMNS // LANES
     starts = [builder.add(at, builder.mul(apart, INDEX(row))) for row in range(ROWS)]
     places = [place for start in starts for place in _vectors_at(builder, totals, start, vectors)]
@@ -131,10 +148,10 @@ def _generate_tile(context: Any, builder: Any, signature: Any, values: Any) -> A
         start = builder.add(right_at, builder.mul(u, right_step))
         columns = [builder.load(place, align=4) for place in _vectors_at(builder, right, start, vectors)]
         along = builder.mul(u, left_step)
-        scales = [_splat(builder, builder.load(builder.gep(row, [along]))) for row in rows]
+        scales = [splat_of(builder, builder.load(builder.gep(row, [along]))) for row in rows]
         return [(scale, column) for scale in scales for column in columns]
 
-    _add_products(builder, places, (INDEX(0), count, INDEX(1)), products)
+    _add_products(builder, places, (INDEX(0), count, INDEX(1)), products, anew=anew)
     return context.get_dummy_value()
 
 
@@ -154,8 +171,8 @@ def add_weighted_row_pairs(
 ) -> Any:
     """Add weights[u] · the pair of rows at offsets[u] to a pair of totals, for u in range(first, last, step).
 
-    A pair is 64 floats at an index and 64 floats `apart` from it. `totals`, `rows` and `weights` are flat
-    float32 arrays, `offsets` a flat int32 array. No bounds are checked.
+    A pair is 64 floats at an index and 64 floats `apart` from it. `totals`, `rows` and `weights` point
+    to float32, `offsets` to int32.
     """
     whole = types.int64
     signature = types.void(totals, whole, whole, rows, whole, offsets, weights, whole, whole, whole)
@@ -163,8 +180,7 @@ def add_weighted_row_pairs(
 
 
 def _generate_row_pairs(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    fields = _fields(context, builder, signature, values)
-    totals, at, apart, rows, rows_apart, offsets, weights, first, last, step = fields
+    totals, at, apart, rows, rows_apart, offsets, weights, first, last, step = values
 
     def add(*which: int) -> None:
         """The loop over the first row of each pair, the second, or both."""
@@ -174,7 +190,7 @@ def _generate_row_pairs(context: Any, builder: Any, signature: Any, values: Any)
             return [place for end in ends for place in _vectors_at(builder, start, end, ROW_VECTORS)]
 
         def products(u: Any) -> list[tuple[Any, Any]]:
-            weight = _splat(builder, builder.load(builder.gep(weights, [u])))
+            weight = splat_of(builder, builder.load(builder.gep(weights, [u])))
             row = builder.sext(builder.load(builder.gep(offsets, [u])), INDEX)
             return [(weight, builder.load(place, align=4)) for place in vectors(rows, row, rows_apart)]
 
@@ -267,7 +283,7 @@ def take_number(typingctx: Any, counters: Any, which: Any) -> Any:
     """The value of counters[which] (int64), which is one larger afterwards, whatever other threads do."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start, place = _fields(context, builder, signature, values)
+        start, place = values
         return builder.atomic_rmw("add", builder.gep(start, [place]), INDEX(1), "seq_cst")
 
     return types.int64(counters, types.int64), generate
@@ -278,7 +294,7 @@ def _look_at(typingctx: Any, counters: Any, which: Any) -> Any:
     """The value of counters[which] as other threads left it."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start, place = _fields(context, builder, signature, values)
+        start, place = values
         return builder.load_atomic(builder.gep(start, [place]), "seq_cst", 8)
 
     return types.int64(counters, types.int64), generate

@@ -13,20 +13,28 @@ from loops.config import TrainConfig
 from loops.data import PIXEL_SCALE, Split
 from loops.fast.compiled import layout, step
 from loops.fast.compiled.layout import Array, zeros
+from loops.fast.compiled.pointers import pointers
 from loops.fast.compiled.primitives import COLUMNS, ROWS
 from loops.metrics import RunningMetrics, Sums
 
 LARGEST_PART = 12  # images: what one thread works on stays in its cache
-LEAST_PARTS = 4
+SHARED_BY = 4  # threads among which all parts can be shared out without a rest
 CANNOT_SAVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+HIDDEN_SHAPE = (layout.WINDOWS * layout.FILTERS, layout.HIDDEN)
+TILED = (layout.WINDOWS, layout.FILTERS, layout.HIDDEN // COLUMNS, COLUMNS)
+IN_TILES = (0, 2, 1, 3)  # the hidden kernel's axes as layout.Parameters has them; the way back is the same
 FLAT = tf.TensorSpec([layout.PARAMETERS], tf.float32)
 SIGNATURE = (*(FLAT, FLAT, FLAT), *[tf.TensorSpec([None], tf.float32)] * len(Sums._fields))
 
 
-def part_size(images: int) -> int:
-    """Images a part: whole tiles, and a function of the batch alone, so that sums keep their order."""
-    wanted = min(LARGEST_PART, -(-images // LEAST_PARTS))
-    return -(-wanted // ROWS) * ROWS
+def parts_of(images: int) -> int:
+    """Parts of a batch: a function of its size alone, so that sums keep their order on any number of threads.
+
+    Nearly equal parts of whole tiles, as many as few threads can share out evenly.
+    """
+    tiles = -(-images // ROWS)
+    wanted = -(-images // LARGEST_PART)
+    return min(-(-wanted // SHARED_BY) * SHARED_BY, tiles)
 
 
 def cores() -> int:
@@ -54,21 +62,24 @@ class Variables:
         """Copies in flat arrays."""
         flat = []
         for values in self._read():
-            flat.append(zeros(layout.PARAMETERS))
-            flat[-1][:] = values
+            flat.append(zeros(layout.ROOM))
+            flat[-1][: layout.PARAMETERS] = values
         weights, momenta, velocities = flat
         by_filter, transposed = zeros(layout.TAPS * layout.FILTERS), zeros(layout.WINDOWS * layout.BLOCK)
-        return layout.Parameters(weights, momenta, velocities, by_filter, transposed)
+        products = zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS)
+        by_class = zeros(layout.HIDDEN * layout.CLASSES)
+        return layout.Parameters(weights, momenta, velocities, by_filter, products, transposed, by_class)
 
     def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> Sums:
         """Assign what steps of `images` each left; `losses` and `hits` are each step's own, (steps,)."""
         sums = self._running.sums_after(losses, hits, images)
-        self._write(*(tf.convert_to_tensor(array) for array in (*parameters[:3], *sums)))
+        flat = [array[: layout.PARAMETERS] for array in parameters[:3]]
+        self._write(*(tf.convert_to_tensor(array) for array in (*flat, *sums)))
         return sums
 
     @tf.function
     def _read(self) -> list[tf.Tensor]:
-        return [tf.concat([tf.reshape(each, [-1]) for each in kind], 0) for kind in self._kinds]
+        return [tf.concat([_flat(each) for each in kind], 0) for kind in self._kinds]
 
     @tf.function(input_signature=SIGNATURE)  # one graph for any number of steps
     def _write(
@@ -83,9 +94,23 @@ class Variables:
         for flat, kind in zip((weights, momenta, velocities), self._kinds, strict=True):
             parts = tf.split(flat, [each.shape.num_elements() for each in kind])
             for part, each in zip(parts, kind, strict=True):
-                each.assign(tf.reshape(part, each.shape))
+                each.assign(_shaped(part, each.shape))
         self._optimizer.iterations.assign_add(tf.size(losses))
         self._running.set(losses, hits, images)
+
+
+def _flat(variable: tf.Variable) -> tf.Tensor:
+    """A variable's values in the order in which they lie in a flat array."""
+    if variable.shape == HIDDEN_SHAPE:
+        return tf.reshape(tf.transpose(tf.reshape(variable, TILED), IN_TILES), [-1])
+    return tf.reshape(variable, [-1])
+
+
+def _shaped(flat: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
+    """The same back."""
+    if shape == HIDDEN_SHAPE:
+        return tf.reshape(tf.transpose(tf.reshape(flat, [TILED[axis] for axis in IN_TILES]), IN_TILES), shape)
+    return tf.reshape(flat, shape)
 
 
 class Runner:
@@ -93,33 +118,27 @@ class Runner:
 
     def __init__(self, variables: Variables, split: Split, images: int) -> None:
         self._variables, self._images = variables, images
-        self._pixels = _fixed(split.images.reshape(-1, layout.PIXELS, layout.PIXELS))
-        self._labels = _fixed(split.labels)
-        part = part_size(images)
-        self._parts = -(-images // part)
-        self._threads = min(cores(), max(self._parts, LEAST_PARTS))
+        self._pixels, self._labels = split.images, split.labels
+        self._parts = parts_of(images)
+        self._part = -(-images // (ROWS * self._parts)) * ROWS
+        self._threads = min(cores(), max(self._parts, SHARED_BY))
         self._pool = ThreadPoolExecutor(self._threads)
-        self._scratch = [layout.new_scratch(part, ROWS * COLUMNS) for _ in range(self._threads)]
-        padded = -(-images // ROWS) * ROWS
+        self._pointers = [pointers(layout.new_scratch(self._part)) for _ in range(self._threads)]
+        self._padded = padded = -(-images // ROWS) * ROWS
         self._features = zeros(layout.WINDOWS * padded * layout.FILTERS)
-        self._delta = zeros(padded * layout.HIDDEN)
-        self._gradients = zeros((self._parts, layout.GRADIENTS))
+        self._deltas = zeros(padded * layout.HIDDEN)
+        self._gradients = zeros((self._parts, layout.ROOM_FOR_GRADIENTS))
 
-    def _compile(
-        self,
-        examples: layout.Examples,
-        parameters: layout.Parameters,
-        shared: layout.Shared,
-        adam: layout.Adam,
-    ) -> None:
+    def _compile(self, words: Any, rates: Any) -> None:
         """Run no step, by this thread alone: were compiling to fail in one of many, the others would wait."""
-        no_steps = adam._replace(rates=adam.rates[:0])
         try:
-            step.compiled()(1, self._images, examples, parameters, shared, self._scratch[0], no_steps)
+            step.compiled()(self._plan(1, 0), *words, self._pointers[0], rates)
         except OSError as error:  # Numba has compiled before it saves: the next process compiles again
             if error.errno not in CANNOT_SAVE:
                 raise
-        shared.counters[:] = 0
+
+    def _plan(self, threads: int, steps: int) -> layout.Plan:
+        return layout.Plan(threads, steps, self._images, self._padded, self._parts, self._part)
 
     def run(self, order: Array, adam: layout.Adam) -> Sums:
         """Train on the images that `order`, int64 (steps · batch,), names; a rate of `adam` a step."""
@@ -127,32 +146,28 @@ class Runner:
         parameters = self._variables.read()
         shared = layout.Shared(
             self._features,
-            self._delta,
+            self._deltas,
             self._gradients,
             zeros((count, self._parts), np.float64),
             zeros((count, self._parts), np.int64),
             zeros(step.COUNTERS, np.int64),
         )
-        examples = layout.Examples(self._pixels, self._labels, _fixed(order), np.float32(PIXEL_SCALE))
-        self._compile(examples, parameters, shared, adam)
+        examples = layout.Examples(self._pixels, self._labels, order, np.float32(PIXEL_SCALE))
+        words = [pointers(each) for each in (examples, parameters, shared)]
+        rates = pointers(adam)
+        self._compile(words, rates)
+        shared.counters[:] = 0
 
         def work(own: layout.Scratch) -> None:
-            step.compiled()(self._threads, self._images, examples, parameters, shared, own, adam)
+            step.compiled()(self._plan(self._threads, count), *words, own, rates)
 
         try:
-            for done in [self._pool.submit(work, own) for own in self._scratch]:
+            for done in [self._pool.submit(work, own) for own in self._pointers]:
                 done.result()
         except BaseException:  # a thread that cannot start, or a signal: none may wait for it
             shared.counters[step.ABORTED] = 1
             raise
         return self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
-
-
-def _fixed(array: Array) -> Array:
-    """A view that cannot be written: Numba compiles anew for arrays that can."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def adam_rates(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:

@@ -10,168 +10,110 @@ import numpy as np
 from numba import njit
 from numba.core.registry import cpu_target
 
-from loops.fast.compiled.convolutions import first_backward, first_forward, second_backward, second_forward
-from loops.fast.compiled.dense import classify, hidden_backward, hidden_forward, hidden_kernel_gradient
+from loops.fast.compiled.dense import classify, hand_over, hidden_backward, hidden_forward
+from loops.fast.compiled.first_stage import first_backward, first_forward
+from loops.fast.compiled.kernels import OPTIONS, kernel
 from loops.fast.compiled.layout import (
-    BLOCK,
-    CONV2_BIAS,
-    CONV2_KERNEL,
     FILTERS,
-    GRADIENTS,
-    HIDDEN,
-    HIDDEN_BIAS,
-    HIDDEN_KERNEL,
+    IMAGE,
+    MAP,
+    PIXEL_LINE,
+    PIXEL_MAP,
     PIXELS,
-    TAIL,
-    TAPS,
+    PLACES,
+    ROOM_FOR_GRADIENTS,
+    SIDE,
     WINDOWS,
 )
 from loops.fast.compiled.primitives import (
     COLUMNS,
-    OPTIONS,
+    LANES,
     ROWS,
     flush_denormals,
-    kernel,
     meet,
     set_control,
     take_number,
 )
+from loops.fast.compiled.second_backward import gather_copies, second_backward
+from loops.fast.compiled.second_stage import second_forward
+from loops.fast.compiled.update import lay_out, update_block, update_small
+from loops.fast.compiled.vectors import clear, load_bytes, splat, store
+from loops.fast.compiled.windows import list_windows
 
 TICKETS, ARRIVALS, ABORTED, COUNTERS = 0, 8, 16, 24  # a cache line of int64 each
 
 
 @kernel
-def _adam(parameters: Any, at: int, gradients: Any, first: int, count: int, adam: Any, rate: Any) -> None:
-    """Adam on parameters[at : at + count], epsilon outside the bias correction, as in Keras.
-
-    Kingma and Ba 2015, section 2, "epsilon hat".
-    """
-    weights, momenta = parameters.weights[at : at + count], parameters.momenta[at : at + count]
-    velocities, gradient = parameters.velocities[at : at + count], gradients[first : first + count]
-    one1, one2 = np.float32(1) - adam.beta1, np.float32(1) - adam.beta2
-    for n in range(count):
-        momentum = momenta[n] + (gradient[n] - momenta[n]) * one1
-        velocity = velocities[n] + (gradient[n] * gradient[n] - velocities[n]) * one2
-        momenta[n], velocities[n] = momentum, velocity
-        weights[n] -= momentum * rate / (np.sqrt(velocity) + adam.epsilon)
-
-
-@kernel
-def _lay_out_block(parameters: Any, window: int) -> None:
-    """Bring `transposed` up to date for one window."""
-    start, weights = window * BLOCK, parameters.weights[HIDDEN_KERNEL:]
-    for h in range(HIDDEN):
-        for f in range(FILTERS):
-            place = start + f // COLUMNS * HIDDEN * COLUMNS + h * COLUMNS + f % COLUMNS
-            parameters.transposed[place] = weights[start + f * HIDDEN + h]
-
-
-@kernel
-def _lay_out_filters(parameters: Any) -> None:
-    """Bring `by_filter` up to date."""
-    for tap in range(TAPS):
-        for f in range(FILTERS):
-            parameters.by_filter[f * TAPS + tap] = parameters.weights[CONV2_KERNEL + tap * FILTERS + f]
-
-
-@kernel
-def _lay_out(parameters: Any) -> None:
-    """Fill `by_filter` and `transposed`."""
-    _lay_out_filters(parameters)
-    for window in range(WINDOWS):
-        _lay_out_block(parameters, window)
-
-
-@kernel
-def _gather(examples: Any, indices: Any, own: Any, labels: Any) -> None:
+def _gather(examples: Any, order: Any, images: int, own: Any) -> None:
     """Images as float32 in [0, 1] and labels."""
-    for n in range(len(indices)):
-        pixels = examples.images[indices[n]]
-        labels[n] = examples.labels[indices[n]]
+    scale = splat(examples.scale)
+    for n in range(images):
+        own.labels[n] = examples.labels[order[n]]
+        source, target = examples.images + order[n] * IMAGE, own.images + n * PIXEL_MAP
         for y in range(PIXELS):
-            for x in range(PIXELS):
-                own.images[n, y, x] = np.float32(pixels[y, x]) * examples.scale
+            for x in (0, PIXELS - LANES):  # two vectors, which overlap
+                store(target, y * PIXEL_LINE + x, load_bytes(source, y * PIXELS + x) * scale)
 
 
 @kernel
 def _train_part(
-    indices: Any, number: int, start: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any
+    order: Any,
+    start: int,
+    images: int,
+    plan: Any,
+    examples: Any,
+    parameters: Any,
+    shared: Any,
+    own: Any,
+    gradients: Any,
 ) -> Any:
-    """Forward and backward for one part of a batch; returns its sums of loss and hits."""
-    part, padded, weights = len(own.images), -(-images // ROWS) * ROWS, parameters.weights
-    gradients = shared.gradients[number]
-    gradients[:] = 0
-    labels = np.empty(len(indices), np.int64)
-    _gather(examples, indices, own, labels)
-    for n in range(len(indices)):
-        first_forward(own.images[n], weights, own.maps[n], own.chosen1[n])
-        second_forward(own.maps[n], weights, own.sums, shared.features, start + n, padded, own.chosen2[n])
-    rows = -(-len(indices) // ROWS) * ROWS
+    """Forward and backward for a part, `images` from `start`; returns its sums of loss and hits."""
+    padded, weights = plan.padded, parameters.weights
+    clear(gradients, ROOM_FOR_GRADIENTS)
+    _gather(examples, order + start, images, own)
+    for n in range(images):
+        blank, chosen = own.blank + n * (SIDE + 1), own.chosen1 + n * PLACES
+        first_forward(own.images + n * PIXEL_MAP, weights, own.maps + n * MAP, chosen, blank)
+    count, copies = list_windows(images, own)
+    second_forward(count, copies, start, padded, weights, parameters.products, own, shared.features)
+    rows = -(-images // ROWS) * ROWS
     hidden_forward(shared.features, start, rows, padded, weights, own.hidden)
-    share = np.float32(1) / np.float32(images)
-    found = classify(own.hidden, labels, weights, shared.delta[start * HIDDEN :], gradients, share)
-    hidden_backward(shared.delta, start, rows, part, parameters.transposed, own.upstream)
-    for n in range(len(indices)):
-        out, upstream = shared.features[(start + n) * FILTERS :], own.upstream[n * FILTERS :]
-        strides = (padded * FILTERS, part * FILTERS)
-        second_backward(
-            own.maps[n], parameters.by_filter, out, own.chosen2[n], upstream, strides, own, gradients
-        )
-        first_backward(own.images[n], own.maps[n], own.chosen1[n], own.below, gradients)
+    share = np.float32(1) / np.float32(plan.images)
+    found = classify(images, weights, parameters.by_class, own, gradients, share)
+    hand_over(own.delta, images, start, padded, shared.deltas)
+    hidden_backward(own.delta, rows, plan.part, parameters.transposed, own.upstream)
+    gather_copies(copies, plan.part, own)
+    for n in range(images):
+        map_, out = own.maps + n * MAP, shared.features + (start + n) * FILTERS
+        upstream = own.upstream + n * FILTERS
+        strides = (padded * FILTERS, plan.part * FILTERS)
+        second_backward(n, map_, parameters.by_filter, out, upstream, strides, own, gradients)
+        blank, chosen = own.blank + n * (SIDE + 1), own.chosen1 + n * PLACES
+        first_backward(own.images + n * PIXEL_MAP, map_, chosen, blank, own.below, gradients)
     return found
 
 
 @kernel
-def _update_small(parameters: Any, shared: Any, own: Any, adam: Any, rate: Any) -> None:
-    """Sum the parts' gradients in their order, and update all but the hidden kernel."""
-    own.total[:] = 0
-    for part in range(len(shared.gradients)):
-        gradients = shared.gradients[part]
-        for n in range(GRADIENTS):
-            own.total[n] += gradients[n]
-    for tap in range(TAPS):
-        for f in range(FILTERS):
-            own.kernel[tap * FILTERS + f] = own.total[CONV2_KERNEL + f * TAPS + tap]
-    _adam(parameters, 0, own.total, 0, CONV2_KERNEL, adam, rate)
-    _adam(parameters, CONV2_KERNEL, own.kernel, 0, TAPS * FILTERS, adam, rate)
-    _adam(parameters, CONV2_BIAS, own.total, CONV2_BIAS, FILTERS, adam, rate)
-    _adam(parameters, HIDDEN_BIAS, own.total, TAIL, GRADIENTS - TAIL, adam, rate)
-    _lay_out_filters(parameters)
-
-
-@kernel
-def _update_block(
-    window: int, images: int, parameters: Any, shared: Any, own: Any, adam: Any, rate: Any
-) -> None:
-    """One window's share of the hidden kernel: its gradient, which stays in cache, and its update."""
-    padded = -(-images // ROWS) * ROWS
-    hidden_kernel_gradient(shared.features, window, padded, shared.delta, images, own.block)
-    _adam(parameters, HIDDEN_KERNEL + window * BLOCK, own.block, 0, BLOCK, adam, rate)
-    _lay_out_block(parameters, window)
-
-
-@kernel
-def _train(
-    threads: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any
-) -> None:
-    """Train as many steps as there are rates, `images` a batch, as one of `threads` threads."""
-    part, parts = len(own.images), len(shared.gradients)
+def _train(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> None:
+    """Train plan.steps steps, as one of plan.threads threads."""
+    tiles, parts, threads = plan.padded // ROWS, plan.parts, plan.threads
     tickets = arrivals = threads
     if take_number(shared.counters, TICKETS) == 0:
-        _lay_out(parameters)
+        lay_out(parameters)
     if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
         return
-    for step in range(len(adam.rates)):
-        indices = examples.order[step * images : (step + 1) * images]
+    for step in range(plan.steps):
+        order = examples.order + step * plan.images
         while True:
             number = take_number(shared.counters, TICKETS) - tickets
             if number >= parts:
                 break
-            start, stop = number * part, min((number + 1) * part, images)
-            loss, hits = _train_part(
-                indices[start:stop], number, start, images, examples, parameters, shared, own
-            )
-            shared.losses[step, number], shared.hits[step, number] = loss, hits
+            start = tiles * number // parts * ROWS
+            stop = tiles * (number + 1) // parts * ROWS
+            images = (stop if stop < plan.images else plan.images) - start
+            gradients = shared.gradients + number * ROOM_FOR_GRADIENTS
+            loss, hits = _train_part(order, start, images, plan, examples, parameters, shared, own, gradients)
+            shared.losses[step * parts + number], shared.hits[step * parts + number] = loss, hits
         tickets += parts + threads
         arrivals += threads
         if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
@@ -181,9 +123,9 @@ def _train(
             if number > WINDOWS:
                 break
             if number == 0:
-                _update_small(parameters, shared, own, adam, adam.rates[step])
+                update_small(parts, parameters, shared, own, adam, adam.rates[step])
             else:
-                _update_block(number - 1, images, parameters, shared, own, adam, adam.rates[step])
+                update_block(number - 1, plan, parameters, shared, own, adam, adam.rates[step])
         tickets += WINDOWS + 1 + threads
         arrivals += threads
         if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
@@ -200,12 +142,10 @@ def compiled() -> Callable[..., int]:
     texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     sources = int.from_bytes(hashlib.sha256(b"".join([*texts, bytes([COLUMNS])])).digest()[:6], "big")
 
-    def run(
-        threads: int, images: int, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any
-    ) -> int:
-        """Train as many steps as there are rates, `images` a batch, as one of `threads` threads."""
+    def run(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> int:
+        """Train plan.steps steps, as one of plan.threads threads."""
         before = flush_denormals()
-        _train(threads, images, examples, parameters, shared, own, adam)
+        _train(plan, examples, parameters, shared, own, adam)
         set_control(before)
         return sources
 
