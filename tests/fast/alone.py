@@ -1,0 +1,162 @@
+"""A compiled step without TensorFlow, held against float64 in NumPy: `python -m tests.fast.alone`.
+
+It runs wherever Numba does, so that another processor's code can be tried: NUMBA_CPU_NAME=haswell.
+"""
+
+import itertools
+import json
+
+import numpy as np
+
+from loops.fast.compiled import layout, step
+from loops.fast.compiled.layout import Array, zeros
+from loops.fast.compiled.pointers import pointers
+from loops.fast.compiled.primitives import COLUMNS, ROWS
+
+SHAPES = ((2, 2, 1, 32), (32,), (2, 2, 32, 64), (64,), (3136, 128), (128,), (128, 10), (10,))
+TILES = (layout.WINDOWS, layout.FILTERS, layout.HIDDEN // COLUMNS, COLUMNS)
+PARTS = 2
+
+
+def new_weights(seed: int) -> list[Array]:
+    """Weights as Keras draws them, and biases that are not 0."""
+    random = np.random.default_rng(seed)
+    found = []
+    for shape in SHAPES:
+        fans = np.prod(shape[:-2]) * np.array(shape[-2:]) if len(shape) > 1 else np.array([600, 600])
+        limit = np.sqrt(6 / fans.sum())
+        found.append(random.uniform(-limit, limit, shape).astype(np.float32))
+    return found
+
+
+def new_images(count: int, seed: int) -> tuple[Array, Array]:
+    """Images with a blank frame, as clothes have; the first is blank, the second lit in one corner only."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+    for n, image in enumerate(images):
+        top, left = n % 9, n % 7
+        image[:top], image[:, :left], image[28 - left :], image[:, 28 - top :] = 0, 0, 0, 0
+    images[0] = 0
+    if count > 1:
+        images[1], images[1, 27, 27] = 0, 200
+    return images, random.integers(0, 10, count).astype(np.uint8)
+
+
+def gradients_of_a_step(weights: list[Array], images: Array, labels: Array) -> tuple[list[Array], float, int]:
+    """A compiled step's gradients, from Adam's momentum, and its sums of loss and hits."""
+    count = len(images)
+    padded = -(-count // ROWS) * ROWS
+    parts = min(PARTS, padded // ROWS)
+    part = -(-padded // (ROWS * parts)) * ROWS
+    flat = zeros(layout.ROOM)
+    flat[: layout.PARAMETERS] = np.concatenate([_flat(each) for each in weights])
+    parameters = layout.Parameters(
+        flat,
+        zeros(layout.ROOM),
+        zeros(layout.ROOM),
+        zeros(layout.TAPS * layout.FILTERS),
+        zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS),
+        zeros(layout.WINDOWS * layout.BLOCK),
+        zeros(layout.HIDDEN * layout.CLASSES),
+    )
+    shared = layout.Shared(
+        zeros(layout.WINDOWS * padded * layout.FILTERS),
+        zeros(padded * layout.HIDDEN),
+        zeros((parts, layout.ROOM_FOR_GRADIENTS)),
+        zeros((1, parts), np.float64),
+        zeros((1, parts), np.int64),
+        zeros(step.COUNTERS, np.int64),
+    )
+    examples = layout.Examples(images, labels, np.arange(count), np.float32(1 / 255))
+    adam = layout.Adam(np.full(1, 1e-3, np.float32), np.float32(0.9), np.float32(0.999), np.float32(1e-7))
+    plan = layout.Plan(1, 1, count, padded, parts, part)
+    own = layout.new_scratch(part)
+    step.compiled()(plan, *(pointers(each) for each in (examples, parameters, shared, own, adam)))
+    starts = np.cumsum([0, *(np.prod(shape) for shape in SHAPES)])
+    pieces = [parameters.momenta[a:b] * 10 for a, b in itertools.pairwise(starts)]
+    found = [_shaped(each, shape) for each, shape in zip(pieces, SHAPES, strict=True)]
+    return found, float(shared.losses.sum()), int(shared.hits.sum())
+
+
+def _flat(values: Array) -> Array:
+    return (values.reshape(TILES).transpose(0, 2, 1, 3) if values.shape == SHAPES[4] else values).ravel()
+
+
+def _shaped(values: Array, shape: tuple[int, ...]) -> Array:
+    if shape == SHAPES[4]:
+        tiled = values.reshape([TILES[axis] for axis in (0, 2, 1, 3)])
+        return tiled.transpose(0, 2, 1, 3).reshape(shape)
+    return values.reshape(shape)
+
+
+def gradients_in_float64(
+    weights: list[Array], images: Array, labels: Array
+) -> tuple[list[Array], float, int]:
+    """The same by NumPy, with nothing of ours in it: convolutions as sums over shifted maps."""
+    kernel1, bias1, kernel2, bias2, hidden, hidden_bias, last, last_bias = [
+        w.astype(np.float64) for w in weights
+    ]
+    pixels = images[..., None].astype(np.float64) * np.float32(1 / 255)
+    maps1, chosen1 = _stage(pixels, kernel1, bias1)
+    maps2, chosen2 = _stage(maps1, kernel2, bias2)
+    flat = maps2.reshape(len(images), -1)
+    units = np.maximum(flat @ hidden + hidden_bias, 0)
+    logits = units @ last + last_bias
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    odds /= odds.sum(1, keepdims=True)
+    wanted = np.eye(10)[labels]
+    back = (odds - wanted) / len(images)
+    delta = back @ last.T * (units > 0)
+    above2 = (delta @ hidden.T).reshape(maps2.shape)
+    of_kernel2, of_bias2, above1 = _stage_back(maps1, kernel2, maps2, chosen2, above2)
+    of_kernel1, of_bias1, _ = _stage_back(pixels, kernel1, maps1, chosen1, above1)
+    found = [of_kernel1, of_bias1, of_kernel2, of_bias2]
+    found += [flat.T @ delta, delta.sum(0), units.T @ back, back.sum(0)]
+    loss = -np.log((odds * wanted).sum(1)).sum()
+    return found, float(loss), int((logits.argmax(1) == labels).sum())
+
+
+def _stage(inputs: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
+    """Convolution 2×2 with SAME padding, pooling 2×2, bias and ReLU; and which place was the largest."""
+    bordered = np.pad(inputs, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    _, height, width, _ = inputs.shape
+    sums = sum(bordered[:, i : i + height, j : j + width] @ kernel[i, j] for i in (0, 1) for j in (0, 1))
+    places = np.stack([sums[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
+    return np.maximum(places.max(0) + bias, 0), places.argmax(0)
+
+
+def _stage_back(
+    inputs: Array, kernel: Array, maps: Array, chosen: Array, above: Array
+) -> tuple[Array, Array, Array]:
+    """The gradients of a stage's kernel, bias and inputs."""
+    above = above * (maps > 0)
+    images, height, width, _ = inputs.shape
+    sums = np.zeros((images, height, width, above.shape[-1]))
+    for place in range(4):
+        sums[:, place // 2 :: 2, place % 2 :: 2] = above * (chosen == place)
+    bordered = np.pad(inputs, ((0, 0), (0, 1), (0, 1), (0, 0)))
+    of_inputs, of_kernel = np.zeros(bordered.shape), np.zeros(kernel.shape)
+    for i in (0, 1):
+        for j in (0, 1):
+            of_kernel[i, j] = np.einsum("nhwc,nhwf->cf", bordered[:, i : i + height, j : j + width], sums)
+            of_inputs[:, i : i + height, j : j + width] += sums @ kernel[i, j].T
+    return of_kernel, above.sum((0, 1, 2)), of_inputs[:, :height, :width]
+
+
+def ulps(found: list[Array], wanted: list[Array]) -> list[float]:
+    """The largest difference of each gradient, in units in the last place of its largest entry."""
+    pairs = zip(found, wanted, strict=True)
+    return [float(np.abs(a - b).max() / np.spacing(np.float32(np.abs(b).max()))) for a, b in pairs]
+
+
+def main() -> None:
+    """Print how far a step is from float64, as JSON."""
+    weights, (images, labels) = new_weights(0), new_images(21, 0)
+    found, wanted = (each(weights, images, labels) for each in (gradients_of_a_step, gradients_in_float64))
+    print(
+        json.dumps({"columns": COLUMNS, "ulps": ulps(found[0], wanted[0]), "losses": [found[1], wanted[1]]})
+    )
+
+
+if __name__ == "__main__":
+    main()
