@@ -136,6 +136,16 @@ def fashion() -> FashionMnist:
         pytest.exit(f"error: {error}", returncode=1)
 
 
+@pytest.fixture(scope="session")
+def needed(fashion: FashionMnist, pytestconfig: pytest.Config) -> dict[str, float]:
+    """Multiply-adds an image that a step needs on these images, by part of the step."""
+    # They import TensorFlow, which pytest_configure starts
+    from bench.needed import needed_in_training
+    from loops.fast.rungs import best_rung
+
+    return needed_in_training(fashion, best_rung(pytestconfig.stash[HERE].kind))
+
+
 @pytest.fixture(scope="module")
 def references() -> Iterator["References"]:
     """The arms that rows of one file are timed against."""

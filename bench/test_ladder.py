@@ -30,6 +30,7 @@ def test_rung(
     batch_size: int,
     fashion: FashionMnist,
     references: References,
+    needed: dict[str, float],
     pairs: int,
 ) -> None:
     """A step with its share of the input, on all 60,000 images, against fit()'s: an epoch's time by steps."""
@@ -45,6 +46,7 @@ def test_rung(
         why=rung.why,
         ulps=rung.ulps,
         flops=step_flops(model, batch_size),
+        needed_flops=2 * batch_size * sum(needed.values()),
         bytes=step_bytes(model, batch_size),
     )
     stream = training_stream(fashion.train, config)

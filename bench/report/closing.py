@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bench.report.cases import case_table
 from bench.report.costs import keeping_table, memory_table, part_table, scale_table
 from bench.report.devices import deterministic_table, device_table, drift_table
-from bench.report.floor import floor_table
+from bench.report.floor import floor_table, needed_table
 from bench.report.noise import noise_lines
 from bench.report.rows import Row, of_kind, several_machines
 from bench.report.steps import batch_table, epoch_table, ladder_table, step_table
@@ -28,6 +28,7 @@ TABLES = (
     part_table,
     workers_table,
     floor_table,
+    needed_table,
     device_table,
     drift_table,
     deterministic_table,

@@ -1,9 +1,10 @@
 """Tables of steps against fit()'s: by variant, by batch size, with their input, and the fast loop's rungs."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from bench.report.columns import arm, batch_size, milliseconds, rate, ratio, verdict_among
-from bench.report.floor import times_the_floor
+from bench.report.floor import times_the_floor, times_the_sparse_floor
 from bench.report.rows import Row, fastest_rungs, of_kind, where
 from bench.report.table import Columns, Table, table_of
 from bench.sweep import BATCH_SIZE
@@ -79,9 +80,9 @@ def _seconds_per_epoch(row: Row) -> str:
 def ladder_table(rows: Sequence[Row]) -> Table:
     """The rungs of the fast loop against fit(), both with their input."""
 
-    def floors(row: Row) -> str:
-        times = times_the_floor(row, rows)
-        return f"{times:.1f}" if times else ""
+    def times(floor: Callable[[Row, Sequence[Row]], float | None], row: Row) -> str:
+        found = floor(row, rows)
+        return f"{found:.1f}" if found else ""
 
     picked = fastest_rungs(rows)
     columns: Columns = {
@@ -92,7 +93,8 @@ def ladder_table(rows: Sequence[Row]) -> Table:
         "images/s": rate,
         "ratio to fit [95 %]": ratio,
         "verdict": verdict_among(rows),
-        "times the floor": floors,
+        "times the dense floor": functools.partial(times, times_the_floor),
+        "times the sparse floor": functools.partial(times, times_the_sparse_floor),
         "against fit's bits": _bits,
         "picked by --fast": lambda row: "yes" if row in picked else "",
     }

@@ -26,7 +26,7 @@ class Processor:
         return floor_seconds(flops, moved_bytes, self.flops_per_second, self.bytes_per_second)
 
 
-def floor_seconds(flops: int, moved_bytes: int, flops_per_second: float, bytes_per_second: float) -> float:
+def floor_seconds(flops: float, moved_bytes: int, flops_per_second: float, bytes_per_second: float) -> float:
     """The larger of the two bounds (the roofline of Williams, Waterman and Patterson, 2009)."""
     return max(flops / flops_per_second, moved_bytes / bytes_per_second)
 

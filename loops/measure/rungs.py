@@ -36,7 +36,8 @@ class FastArm:
     def __init__(self, rung: Rung, split: Split, batch_size: int) -> None:
         config = TrainConfig(batch_size=batch_size)
         optimizer = tf.keras.optimizers.Adam()
-        self._steps, _ = make_steps(new_model(0), optimizer, RunningMetrics(), split, config, rung)
+        self.model = new_model(0)
+        self._steps, _ = make_steps(self.model, optimizer, RunningMetrics(), split, config, rung)
         self._order = permutation(len(split), config.seed, 0)
         self._in_epoch = len(split) // batch_size
 
