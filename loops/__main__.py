@@ -1,7 +1,5 @@
 """`python -m loops`."""
 
-import sys
+from loops.cli import entry
 
-from loops.cli import main
-
-sys.exit(main())
+entry()

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from loops.commands import compare, diagnose, measure, scale, study, train
 from loops.errors import Stopped, UserError
@@ -33,11 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()  # a mistake of ours; even so no other worker may wait for this one
     finally:
         if getattr(options, "ends_at_once", False):
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError, ValueError):
-                    stream.flush()
-            os._exit(code)
+            _leave(code)
     return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process here: TensorFlow takes a second to take itself apart, and waits for other workers."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -57,8 +63,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def entry() -> None:
-    """The installed command."""
-    sys.exit(main())
+    """`python -m loops` and the installed command."""
+    _leave(main())
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

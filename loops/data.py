@@ -6,6 +6,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +126,9 @@ def load(folder: Path = EMBEDDED) -> FashionMnist:
         DataError: a file is missing or unreadable, is no intact gzip, is no IDX file of the
             right type and shape, holds a label outside 0 … 9, or differs from the official one.
     """
-    arrays = {key: read_idx(folder / spec.name, spec) for key, spec in FILES.items()}
+    with ThreadPoolExecutor() as pool:  # decompressing and hashing let other threads run
+        found = pool.map(lambda spec: read_idx(folder / spec.name, spec), FILES.values())
+        arrays = dict(zip(FILES, found, strict=True))
     return FashionMnist(
         train=Split(arrays["train_images"][..., np.newaxis], arrays["train_labels"]),
         test=Split(arrays["test_images"][..., np.newaxis], arrays["test_labels"]),

@@ -27,6 +27,8 @@ from loops.history import CURVE_EVERY
 if TYPE_CHECKING:
     from loops.data import FashionMnist
     from loops.distribute.workers import Workers
+    from loops.evaluate import Evaluation
+    from loops.history import History
     from loops.run.context import Training
     from loops.run.experiment import Outcome, RunOptions
     from model import FashionCNN
@@ -60,20 +62,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=seed, help=f"decides initial weights and batch order (default: {DEFAULTS.seed})"
     )
-    for option, unit, text in (
-        ("--checkpoint-every", "STEPS", "steps from one checkpoint to the next (default: an epoch)"),
+    pages = parser.add_mutually_exclusive_group()
+    for group, option, unit, text in (
+        (parser, "--checkpoint-every", "STEPS", "steps from one checkpoint to the next (default: an epoch)"),
         (
+            parser,
             "--curve-every",
             "STEPS",
             f"steps between points of the curves by step (default: {CURVE_EVERY})",
         ),
         (
+            pages,
             "--pages-every",
             "EPOCHS",
             "epochs between TensorBoard's pictures, histograms and PR curves (default: after the last)",
         ),
     ):
-        parser.add_argument(option, type=positive_int, metavar=unit, help=text)
+        group.add_argument(option, type=positive_int, metavar=unit, help=text)
+    help_none = "write none of these pages; curves, scores and the graph are written all the same"
+    pages.add_argument("--no-pages", action="store_true", help=help_none)
     parser.add_argument("--profile", action="store_true", help="record some steps for the Profile tab")
     add_settings(parser)
 
@@ -174,7 +181,7 @@ def _train_all(
         resume=resume,
         checkpoint_every=options.checkpoint_every,
         curve_every=options.curve_every,
-        pages_every=options.pages_every,
+        pages_every=0 if options.no_pages else options.pages_every,
         profile=options.profile,
         stop=options.stop,
         workers=workers or ALONE,
@@ -187,7 +194,7 @@ def _train_all(
 
 
 def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, summary: bool) -> "Outcome":
-    from loops.commands.console import EpochBars, format_confusion, format_scores
+    from loops.commands.console import EpochBars
     from loops.run.experiment import run_experiment
 
     def introduce(model: "FashionCNN") -> None:
@@ -196,12 +203,17 @@ def _train_one(training: "Training", runs: Path, run_options: "RunOptions", *, s
         _print_heading(training, run_options.workers.size)
 
     with EpochBars(training.config, training.steps_per_epoch) as bars:
-        own = replace(run_options, on_model=introduce)
+        own = replace(run_options, on_model=introduce, on_scores=_print_scores)
         outcome = run_experiment(training, runs, on_step=bars.on_step, on_epoch=bars.on_epoch, options=own)
-    print(f"\n{format_scores(outcome.history, outcome.evaluation)}")
-    print(f"\nconfusion matrix\n{format_confusion(outcome.evaluation.confusion)}")
     print(f"\nsaved in {outcome.folder}")
     return outcome
+
+
+def _print_scores(history: "History", evaluation: "Evaluation") -> None:
+    from loops.commands.console import format_confusion, format_scores
+
+    print(f"\n{format_scores(history, evaluation)}")
+    print(f"\nconfusion matrix\n{format_confusion(evaluation.confusion)}", flush=True)
 
 
 def _print_heading(training: "Training", workers: int) -> None:

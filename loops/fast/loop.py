@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -39,8 +39,7 @@ def train(
     running = RunningMetrics()
     rung = rung or rung_of(config.rung, kind)
     run_steps, run_rest = make_steps(model, optimizer, running, data.train, config, rung)
-    test_step = make_test_step(model, running, jit_compile=config.jit_compile)
-    test_batches = evaluation_stream(data.test, config.batch_size)
+    validation = _make_validation(model, running, data.test, config, rung)
     images, steps = len(data.train), config.steps_per_epoch(len(data.train))
     full = images // config.batch_size
     hooks.begin(Live(model, optimizer, running.variables, running.read))
@@ -64,7 +63,7 @@ def train(
             hooks.after_steps((epoch + 1) * steps, 1, running, run_rest(order))
         metrics = running.read()  # waits for the device, so the clock stops after the last step
         train_seconds = time.perf_counter() - started
-        record = EpochRecord(epoch, {**metrics, **validate(test_step, test_batches, running)}, train_seconds)
+        record = EpochRecord(epoch, {**metrics, **validation()}, train_seconds)
         hooks.on_epoch(record)
         at = Position((epoch + 1) * steps, (*at.epochs, record))
         hooks.keep(at)
@@ -129,6 +128,19 @@ def make_steps(
         return tf.stack(running.now())[:, tf.newaxis]
 
     return lambda *call: Sums(*many(*call)), lambda order: Sums(*one(order))
+
+
+def _make_validation(
+    model: tf.keras.Model, running: RunningMetrics, split: Split, config: TrainConfig, rung: Rung
+) -> Callable[[], Mapping[str, float]]:
+    """A function that gives the validation's metrics, by the same code as the steps."""
+    if rung.compiled:
+        from loops.fast.compiled import runner
+
+        return runner.make_validation(model, running, split)
+    step = make_test_step(model, running, jit_compile=config.jit_compile)
+    batches = evaluation_stream(split, config.batch_size)
+    return lambda: validate(step, batches, running)
 
 
 def _keras_update(optimizer: tf.keras.Optimizer, model: tf.keras.Model) -> Apply:

@@ -62,8 +62,9 @@ class RunOptions:
     `resume` is the run to go on with, `checkpoint_every` the steps between checkpoints (None: an epoch),
     `curve_every` those between points of the curves by step (None: CURVE_EVERY, or as the run that is gone
     on with has it), `pages_every` the epochs between
-    TensorBoard's heavy pages (None: after the last alone). `stop` hears of signals; `on_model` gets the
-    fresh model before it is trained. `workers` share the batches of a training that has shards.
+    TensorBoard's heavy pages (None: after the last alone; 0: never). `stop` hears of signals; `on_model` gets
+    the fresh model before it is trained, `on_scores` what was found, before the last pages are written.
+    `workers` share the batches of a training that has shards.
     """
 
     resume: Path | None = None
@@ -73,6 +74,7 @@ class RunOptions:
     profile: bool = False
     stop: StopRequest | None = None
     on_model: Callable[[FashionCNN], object] = ignore
+    on_scores: Callable[[History, Evaluation], object] = ignore
     workers: Workers = ALONE
 
 
@@ -138,6 +140,7 @@ def _run(
             model, history, evaluation = _train(run, hooks, options, saver, showing, stop)
             result = describe_result(run, model, history, evaluation)
             folder.save(result)
+        options.on_scores(history, evaluation)
         showing.result(result, model, evaluation)
     return Outcome(model, history, evaluation, folder.path, showing.curve.points)
 

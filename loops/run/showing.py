@@ -67,7 +67,8 @@ class Showing:
         """The heavy pages of the last epoch, and the run's row among the HParams."""
         if tensorboard_is_there():
             config = self._run.training.config
-            self._pages(model, evaluation, config.epochs - 1)
+            if self._pages_every != 0:
+                self._pages(model, evaluation, config.epochs - 1)
             pages.log_result(self._log, result, config.learning_rate, self._run.training.steps)
 
     def _epoch(self, record: EpochRecord, model: FashionCNN) -> None:

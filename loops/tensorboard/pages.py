@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from loops.batches import prepare
+from loops.batches import evaluation_stream
 from loops.data import CLASS_NAMES, Split
 from loops.evaluate import Evaluation
 from loops.tensorboard.events import ROOT, EventLog
 from model import IMAGE_SHAPE
 
 THRESHOLDS = 101  # of a PR curve
-GRADIENT_IMAGES = 300
+GRADIENT_IMAGES, GRADIENT_BATCH = 300, 60  # all at once, the tape would hold 100 MB
 HPARAMS = ("loop", "device", "batch_size", "learning_rate", "seed", "xla", "threads")
 SCORES = ("test_accuracy", "f1_micro", "f1_macro")
 PACE = "final_ms_per_step"
@@ -54,6 +54,8 @@ def log_pages(
     log: EventLog, model: tf.keras.Model, evaluation: Evaluation, train: Split, test: Split, epoch: int
 ) -> None:
     """The heavy pages of one epoch: three pictures, PR curves, histograms of weights and gradients."""
+    from tensorboard.plugins.histogram import summary_v2  # noqa: PLC0415 (needs TensorBoard)
+
     from loops.tensorboard import pictures as draw  # noqa: PLC0415 (Matplotlib is slow to import)
 
     pictures = {
@@ -64,8 +66,9 @@ def log_pages(
     for name, picture in pictures.items():
         log.once(ROOT, name, epoch, partial(tf.summary.image, name, picture[tf.newaxis]))
     _log_pr_curves(log, evaluation, test, epoch)
+    # By NumPy: TensorFlow's own op makes a number for each of a variable's entries and each bucket, 90 MB
     for name, values in _histograms(model, train).items():
-        log.once(ROOT, name, epoch, partial(tf.summary.histogram, name, values))
+        log.raw(ROOT, name, summary_v2.histogram_pb(name, values.numpy()), epoch)
     log.flush()
 
 
@@ -124,11 +127,16 @@ def _log_pr_curves(log: EventLog, evaluation: Evaluation, test: Split, epoch: in
 
 def _histograms(model: tf.keras.Model, train: Split) -> dict[str, Any]:
     """Weights, and the gradients of the first images' mean loss, by variable."""
-    some = train.first(GRADIENT_IMAGES)
-    images, labels = prepare(some.images, some.labels)
-    with tf.GradientTape() as tape:
-        loss = tf.keras.losses.CategoricalCrossentropy()(labels, model(images, training=True))
-    gradients = tape.gradient(loss, model.trainable_variables)
+    parts = evaluation_stream(train.first(GRADIENT_IMAGES), GRADIENT_BATCH)
+    by_part = zip(*(_gradients(model, *part) for part in parts), strict=True)
+    gradients = [tf.reduce_mean(tf.stack(each), 0) for each in by_part]
     names = [variable.path.partition("/")[2] for variable in model.trainable_variables]
     weights = {f"weights/{name}": v for name, v in zip(names, model.trainable_variables, strict=True)}
     return weights | {f"gradients/{name}": g for name, g in zip(names, gradients, strict=True)}
+
+
+def _gradients(model: tf.keras.Model, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+    with tf.GradientTape() as tape:
+        loss = tf.keras.losses.CategoricalCrossentropy()(labels, model(images, training=True))
+    found: list[tf.Tensor] = tape.gradient(loss, model.trainable_variables)
+    return found

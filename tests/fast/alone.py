@@ -69,7 +69,7 @@ def gradients_of_a_step(weights: list[Array], images: Array, labels: Array) -> t
     )
     examples = layout.Examples(images, labels, np.arange(count), np.float32(1 / 255))
     adam = layout.Adam(np.full(1, 1e-3, np.float32), np.float32(0.9), np.float32(0.999), np.float32(1e-7))
-    plan = layout.Plan(1, 1, count, padded, parts, part)
+    plan = layout.Plan(True, 1, 1, count, padded, parts, part)
     own = layout.new_scratch(part)
     step.compiled()(plan, *(pointers(each) for each in (examples, parameters, shared, own, adam)))
     starts = np.cumsum([0, *(np.prod(shape) for shape in SHAPES)])

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numba import njit
 
 from loops import cli, tape
-from loops.batches import permutation
+from loops.batches import evaluation_stream, permutation
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.fast import loop as fast
@@ -178,7 +178,8 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     monkeypatch.setattr(runner, "cores", lambda: 2)
     model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), RunningMetrics()
     optimizer.build(model.trainable_variables)
-    own = runner.Runner(runner.Variables(model, optimizer, running), small.train, 60)
+    own = runner.Runner(small.train, 60)
+    parameters = runner.Variables(model, optimizer, running).read()
     submit = own._pool.submit
     started: list[Any] = []
 
@@ -191,8 +192,21 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     monkeypatch.setattr(own._pool, "submit", first_only)
     order = np.asarray(permutation(len(small.train), 0, 0))[:60]
     with pytest.raises(RuntimeError, match="can't start"):
-        own.run(order, runner.adam_rates(optimizer, 1))
+        own.run(order, parameters, runner.adam_rates(optimizer, 1))
     started[0].result(timeout=60)
+
+
+@pytest.mark.parametrize("images", [1, 5, 70, 501, 4600])
+def test_compiled_validation_is_the_models_own(images: int, fashion: FashionMnist) -> None:
+    split, model = fashion.test.first(images), new_model(3)
+    ours, theirs = RunningMetrics(), RunningMetrics()
+    found = runner.make_validation(model, ours, split)()
+    wanted = tape.validate(tape.make_test_step(model, theirs), evaluation_stream(split, 60), theirs)
+    assert found.keys() == wanted.keys()
+    assert found["val_loss"] == pytest.approx(wanted["val_loss"], rel=1e-6)
+    assert found["val_accuracy"] == wanted["val_accuracy"]
+    for one, two in zip(ours.variables, theirs.variables, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
 def test_compiled_step_refuses_xla(small: FashionMnist) -> None:

@@ -118,7 +118,7 @@ def test_surest_mistake_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     split = Split(np.zeros((3, 28, 28, 1), np.uint8), np.array([0, 1, 2], np.uint8))
     probabilities = np.eye(10, dtype=np.float32)[[0, 2, 3]] * np.array([[1], [0.6], [0.9]], np.float32)
     titles: list[str] = []
-    monkeypatch.setattr("matplotlib.axes.Axes.set_title", lambda self, text, **more: titles.append(text))
+    monkeypatch.setattr("matplotlib.axes.Axes.text", lambda self, x, y, text, **more: titles.append(text))
     assert mistakes_picture(split, probabilities).shape[2] == 3
     assert titles == ["is Pullover\nguess Dress 90.0%", "is Trouser\nguess Pullover 60.0%"]
 

@@ -67,8 +67,12 @@ class Parameters(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How many threads train how many steps, and images a batch, in how many parts of at most `part`."""
+    """How many threads do how many steps, and images a batch, in how many parts of at most `part`.
 
+    Without `trains` a step is a forward pass with its loss.
+    """
+
+    trains: bool
     threads: int
     steps: int
     images: int

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,7 @@ from loops.fast.compiled.pointers import pointers
 from loops.fast.compiled.primitives import COLUMNS, ROWS
 from loops.metrics import RunningMetrics, Sums
 
+VALIDATION_BATCH = 500
 LARGEST_PART = 12  # images: what one thread works on stays in its cache
 SHARED_BY = 4  # threads among which all parts can be shared out without a rest
 CANNOT_SAVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -60,15 +61,7 @@ class Variables:
 
     def read(self) -> layout.Parameters:
         """Copies in flat arrays."""
-        flat = []
-        for values in self._read():
-            flat.append(zeros(layout.ROOM))
-            flat[-1][: layout.PARAMETERS] = values
-        weights, momenta, velocities = flat
-        by_filter, transposed = zeros(layout.TAPS * layout.FILTERS), zeros(layout.WINDOWS * layout.BLOCK)
-        products = zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS)
-        by_class = zeros(layout.HIDDEN * layout.CLASSES)
-        return layout.Parameters(weights, momenta, velocities, by_filter, products, transposed, by_class)
+        return _parameters(*([np.asarray(each) for each in kind] for kind in self._kinds))
 
     def write(self, parameters: layout.Parameters, losses: Array, hits: Array, images: int) -> Sums:
         """Assign what steps of `images` each left; `losses` and `hits` are each step's own, (steps,)."""
@@ -76,10 +69,6 @@ class Variables:
         flat = [array[: layout.PARAMETERS] for array in parameters[:3]]
         self._write(*(tf.convert_to_tensor(array) for array in (*flat, *sums)))
         return sums
-
-    @tf.function
-    def _read(self) -> list[tf.Tensor]:
-        return [tf.concat([_flat(each) for each in kind], 0) for kind in self._kinds]
 
     @tf.function(input_signature=SIGNATURE)  # one graph for any number of steps
     def _write(
@@ -99,11 +88,28 @@ class Variables:
         self._running.set(losses, hits, images)
 
 
-def _flat(variable: tf.Variable) -> tf.Tensor:
+def _parameters(*kinds: Sequence[Array]) -> layout.Parameters:
+    """Weights and Adam's slots, or weights alone, in flat arrays, and room for copies of kernels."""
+    flat = [zeros(layout.ROOM) for _ in range(3)]
+    for array, kind in zip(flat, kinds, strict=False):
+        np.concatenate([_flat(each) for each in kind], out=array[: layout.PARAMETERS])
+    weights, momenta, velocities = flat
+    return layout.Parameters(
+        weights,
+        momenta,
+        velocities,
+        zeros(layout.TAPS * layout.FILTERS),
+        zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS),
+        zeros(layout.WINDOWS * layout.BLOCK),
+        zeros(layout.HIDDEN * layout.CLASSES),
+    )
+
+
+def _flat(variable: Array) -> Array:
     """A variable's values in the order in which they lie in a flat array."""
-    if variable.shape == HIDDEN_SHAPE:
-        return tf.reshape(tf.transpose(tf.reshape(variable, TILED), IN_TILES), [-1])
-    return tf.reshape(variable, [-1])
+    return (
+        variable.reshape(TILED).transpose(IN_TILES) if variable.shape == HIDDEN_SHAPE else variable
+    ).ravel()
 
 
 def _shaped(flat: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
@@ -114,10 +120,10 @@ def _shaped(flat: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
 
 
 class Runner:
-    """Steps of one batch size, drawn from `split`."""
+    """Steps of one batch size, drawn from `split`; without `trains`, forward passes with their loss."""
 
-    def __init__(self, variables: Variables, split: Split, images: int) -> None:
-        self._variables, self._images = variables, images
+    def __init__(self, split: Split, images: int, *, trains: bool = True) -> None:
+        self._trains, self._images = trains, images
         self._pixels, self._labels = split.images, split.labels
         self._parts = parts_of(images)
         self._part = -(-images // (ROWS * self._parts)) * ROWS
@@ -138,12 +144,15 @@ class Runner:
                 raise
 
     def _plan(self, threads: int, steps: int) -> layout.Plan:
-        return layout.Plan(threads, steps, self._images, self._padded, self._parts, self._part)
+        return layout.Plan(self._trains, threads, steps, self._images, self._padded, self._parts, self._part)
 
-    def run(self, order: Array, adam: layout.Adam) -> Sums:
-        """Train on the images that `order`, int64 (steps · batch,), names; a rate of `adam` a step."""
+    def run(self, order: Array, parameters: layout.Parameters, adam: layout.Adam) -> tuple[Array, Array]:
+        """Do a step for each rate of `adam` on the images that `order`, int64 (steps · batch,), names.
+
+        Returns each step's sums of loss, float64, and of right guesses, int64, both (steps,). `parameters`
+        are trained in place.
+        """
         count = len(adam.rates)
-        parameters = self._variables.read()
         shared = layout.Shared(
             self._features,
             self._deltas,
@@ -167,7 +176,7 @@ class Runner:
         except BaseException:  # a thread that cannot start, or a signal: none may wait for it
             shared.counters[step.ABORTED] = 1
             raise
-        return self._variables.write(parameters, shared.losses.sum(1), shared.hits.sum(1), self._images)
+        return shared.losses.sum(1), shared.hits.sum(1)
 
 
 def adam_rates(optimizer: tf.keras.optimizers.Adam, count: int) -> layout.Adam:
@@ -195,15 +204,46 @@ def make_steps(
         raise ValueError("jit_compile: the compiled step is not XLA's")
     variables = Variables(model, optimizer, running)
     sizes = (size if size <= len(split) else 0, rest)
-    full, partial = (Runner(variables, split, images) if images else None for images in sizes)
+    full, partial = (Runner(split, images) if images else None for images in sizes)
+
+    def train(runner: Runner | None, images: int, order: Any, steps: int) -> Sums:
+        assert runner is not None
+        parameters = variables.read()
+        losses, hits = runner.run(order, parameters, adam_rates(optimizer, steps))
+        return variables.write(parameters, losses, hits, images)
 
     def run_steps(order: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> Sums:
-        assert full is not None
         start, steps = int(first) * size, int(count)
-        return full.run(np.asarray(order)[start : start + steps * size], adam_rates(optimizer, steps))
+        return train(full, size, np.asarray(order)[start : start + steps * size], steps)
 
     def run_rest(order: tf.Tensor) -> Sums:
-        assert partial is not None
-        return partial.run(np.asarray(order)[-rest:], adam_rates(optimizer, 1))
+        return train(partial, rest, np.asarray(order)[-rest:], 1)
 
     return run_steps, run_rest
+
+
+def make_validation(
+    model: tf.keras.Model, running: RunningMetrics, split: Split
+) -> Callable[[], Mapping[str, float]]:
+    """A function that gives val_loss and val_accuracy on all of `split`; `running` ends holding them."""
+    size = min(VALIDATION_BATCH, len(split))
+    rest = len(split) % size
+    runners = [(Runner(split, each, trains=False), each) for each in (size, rest) if each]
+    order = np.arange(len(split))
+
+    def validate() -> Mapping[str, float]:
+        parameters = _parameters([np.asarray(each) for each in model.trainable_variables])
+        loss, hits, start = 0.0, 0, 0
+        for runner, images in runners:
+            steps = (len(split) - start) // images
+            found = runner.run(order[start : start + steps * images], parameters, _no_rates(steps))
+            loss, hits, start = loss + found[0].sum(), hits + int(found[1].sum()), start + steps * images
+        running.set(*(tf.constant([each], tf.float32) for each in (loss, hits, len(split))))
+        return {f"val_{name}": value for name, value in running.values().items()}
+
+    return validate
+
+
+def _no_rates(steps: int) -> layout.Adam:
+    """What a forward pass has in place of an optimizer's numbers."""
+    return layout.Adam(np.zeros(steps, np.float32), *[np.float32(0)] * 3)

@@ -67,7 +67,7 @@ def _train_part(
     own: Any,
     gradients: Any,
 ) -> Any:
-    """Forward and backward for a part, `images` from `start`; returns its sums of loss and hits."""
+    """Forward and backward for a part, `images` from `start` on; returns its sums of loss and hits."""
     padded, weights = plan.padded, parameters.weights
     clear(gradients, ROOM_FOR_GRADIENTS)
     _gather(examples, order + start, images, own)
@@ -80,6 +80,8 @@ def _train_part(
     hidden_forward(shared.features, start, rows, padded, weights, own.hidden)
     share = np.float32(1) / np.float32(plan.images)
     found = classify(images, weights, parameters.by_class, own, gradients, share)
+    if not plan.trains:
+        return found
     hand_over(own.delta, images, start, padded, shared.deltas)
     hidden_backward(own.delta, rows, plan.part, parameters.transposed, own.upstream)
     gather_copies(copies, plan.part, own)
@@ -95,7 +97,7 @@ def _train_part(
 
 @kernel
 def _train(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> None:
-    """Train plan.steps steps, as one of plan.threads threads."""
+    """Do plan.steps steps, as one of plan.threads threads."""
     tiles, parts, threads = plan.padded // ROWS, plan.parts, plan.threads
     tickets = arrivals = threads
     if take_number(shared.counters, TICKETS) == 0:
@@ -118,6 +120,8 @@ def _train(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, ada
         arrivals += threads
         if not meet(shared.counters, ARRIVALS, arrivals, ABORTED):
             return
+        if not plan.trains:
+            continue
         while True:
             number = take_number(shared.counters, TICKETS) - tickets
             if number > WINDOWS:
@@ -143,7 +147,7 @@ def compiled() -> Callable[..., int]:
     sources = int.from_bytes(hashlib.sha256(b"".join([*texts, bytes([COLUMNS])])).digest()[:6], "big")
 
     def run(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> int:
-        """Train plan.steps steps, as one of plan.threads threads."""
+        """Do plan.steps steps, as one of plan.threads threads."""
         before = flush_denormals()
         _train(plan, examples, parameters, shared, own, adam)
         set_control(before)
