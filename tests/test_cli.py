@@ -33,6 +33,7 @@ from loops.device import Device
         ["tape", "--device", "tpu"],
         ["tape", "--shards", "2000"],
         ["tape", "--wait", "-1"],
+        ["tape", "--pages-every", "2", "--no-pages"],
         ["tape", "--fsat"],
     ],
 )

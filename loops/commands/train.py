@@ -95,6 +95,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if several.is_launcher(options):
         return several.start_workers(options, config)
+    if loops == ("fast",) and config.rung in (None, "compiled") and options.device != "gpu":
+        _begin_to_compile()
     images, where = prepare(options, threads_an_op=several.threads_an_op(config))
     _warn_of_a_large_batch(config.batch_size, len(images.train))
     from loops.run.context import Training
@@ -226,13 +228,14 @@ def _print_heading(training: "Training", workers: int) -> None:
         from loops.fast.rungs import rung_of
 
         rung = rung_of(config.rung, training.device.kind)
-        print(f"rung: {rung.name}{_compile_note() if rung.compiled else ''}")
+        print(f"rung: {rung.name}")
 
 
-def _compile_note() -> str:
-    from loops.fast.compiled import step
+def _begin_to_compile() -> None:
+    from loops.fast.compiled import build
 
-    return "" if step.is_compiled() else " (compiles for some 15 s, once a checkout)"
+    if build.begin():
+        print("compiling the fast step for some seconds, once a checkout …", file=sys.stderr)
 
 
 def _judge(trainings: "Sequence[Training]", outcomes: "Sequence[Outcome]") -> int:

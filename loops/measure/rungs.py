@@ -20,7 +20,8 @@ from loops.metrics import RunningMetrics
 from loops.run.environment import describe
 from model import new_model
 
-ROUNDS = 5  # blocks of each rung
+ROUNDS = 5  # blocks of each rung that is near the fastest
+NEAR = 1.5  # times the fastest's time in one block
 LARGEST = 1000  # images of the batches that are timed; the largest below it that can be cut as the batch can
 # A call of the compiled step costs some 10 ms, and the loop makes one a tenth of an epoch
 BLOCK_SECONDS = 0.4
@@ -80,10 +81,16 @@ def fastest_rung(split: Split, batch_size: int, device: Device, say: Say) -> str
 
 
 def time_rungs(rungs: dict[str, Rung], split: Split, batch_size: int) -> dict[str, float]:
-    """Median seconds of a step by each rung, their blocks in turn."""
+    """Seconds of a step by each rung: of one block, and medians of more for those near the fastest."""
+    seconds = _medians(rungs, split, batch_size, 1)
+    near = {name: rung for name, rung in rungs.items() if seconds[name] < NEAR * min(seconds.values())}
+    return seconds | _medians(near, split, batch_size, ROUNDS) if len(near) > 1 else seconds
+
+
+def _medians(rungs: dict[str, Rung], split: Split, batch_size: int, rounds: int) -> dict[str, float]:
     arms = {name: functools.partial(FastArm, rung, split, batch_size) for name, rung in rungs.items()}
     makes = Makes({name: Contestant(make) for name, make in arms.items()}, block_seconds=BLOCK_SECONDS)
-    makes.time(ROUNDS)
+    makes.time(rounds)
     return {name: statistics.median(makes.samples[name].makes[0]) for name in rungs}
 
 

@@ -127,16 +127,17 @@ def _log_pr_curves(log: EventLog, evaluation: Evaluation, test: Split, epoch: in
 
 def _histograms(model: tf.keras.Model, train: Split) -> dict[str, Any]:
     """Weights, and the gradients of the first images' mean loss, by variable."""
-    parts = evaluation_stream(train.first(GRADIENT_IMAGES), GRADIENT_BATCH)
-    by_part = zip(*(_gradients(model, *part) for part in parts), strict=True)
-    gradients = [tf.reduce_mean(tf.stack(each), 0) for each in by_part]
+    some = train.first(GRADIENT_IMAGES)
+    parts = [_gradients(model, *part) for part in evaluation_stream(some, GRADIENT_BATCH)]
+    gradients = [tf.add_n(each) / len(some) for each in zip(*parts, strict=True)]
     names = [variable.path.partition("/")[2] for variable in model.trainable_variables]
     weights = {f"weights/{name}": v for name, v in zip(names, model.trainable_variables, strict=True)}
     return weights | {f"gradients/{name}": g for name, g in zip(names, gradients, strict=True)}
 
 
 def _gradients(model: tf.keras.Model, images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+    """The gradients of the images' losses, added."""
     with tf.GradientTape() as tape:
-        loss = tf.keras.losses.CategoricalCrossentropy()(labels, model(images, training=True))
+        loss = tf.keras.losses.CategoricalCrossentropy(reduction="sum")(labels, model(images, training=True))
     found: list[tf.Tensor] = tape.gradient(loss, model.trainable_variables)
     return found

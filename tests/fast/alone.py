@@ -48,17 +48,8 @@ def gradients_of_a_step(weights: list[Array], images: Array, labels: Array) -> t
     padded = -(-count // ROWS) * ROWS
     parts = min(PARTS, padded // ROWS)
     part = -(-padded // (ROWS * parts)) * ROWS
-    flat = zeros(layout.ROOM)
-    flat[: layout.PARAMETERS] = np.concatenate([_flat(each) for each in weights])
-    parameters = layout.Parameters(
-        flat,
-        zeros(layout.ROOM),
-        zeros(layout.ROOM),
-        zeros(layout.TAPS * layout.FILTERS),
-        zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS),
-        zeros(layout.WINDOWS * layout.BLOCK),
-        zeros(layout.HIDDEN * layout.CLASSES),
-    )
+    parameters = layout.new_parameters()
+    parameters.weights[: layout.PARAMETERS] = np.concatenate([_flat(each) for each in weights])
     shared = layout.Shared(
         zeros(layout.WINDOWS * padded * layout.FILTERS),
         zeros(padded * layout.HIDDEN),

@@ -6,13 +6,14 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import njit
 
-from loops.fast.compiled import layout, windows
+from loops.fast.compiled import build, layout, step, windows
 from loops.fast.compiled.kernels import OPTIONS, kernel
 from loops.fast.compiled.layout import Array, zeros
 from loops.fast.compiled.pointers import Pointer, pointers
@@ -64,6 +65,33 @@ def test_step_for_a_processor_of_less_width_is_near_float64() -> None:
     found = json.loads(run.stdout)
     assert found["columns"] == LANES
     assert max(found["ulps"]) < MOST_ULPS
+
+
+def test_what_was_compiled_ahead_is_what_the_step_loads(tmp_path: Path) -> None:
+    """In a process of its own, as `tape --fast` starts it; then one file lies in the cache, not two."""
+    own = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for module in ("loops.fast.compiled.build", "tests.fast.alone"):
+        subprocess.run([sys.executable, "-m", module], env=own, check=True, capture_output=True)
+        assert len(list(tmp_path.rglob("*.nbc"))) == 1
+
+
+def test_compiling_ahead_is_begun_once_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "is_compiled", lambda: True)
+    assert not build.begin()
+    monkeypatch.setattr(step, "is_compiled", lambda: False)
+    monkeypatch.setattr(build, "COMMAND", (sys.executable, "-c", "import time; time.sleep(0.3)"))
+    assert build.begin()
+    (process,) = build._running
+    build.finish()
+    assert process.returncode == 0
+    build.finish()  # nothing is left to wait for
+
+
+def test_compiling_ahead_that_cannot_start_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "is_compiled", lambda: False)
+    monkeypatch.setattr(build, "COMMAND", ("/no/such/program",))
+    assert not build.begin()
+    build.finish()
 
 
 @pytest.mark.parametrize("images", [1, 4, 5, 8, 32, 60, 128, 257, 300, 1000])

@@ -9,13 +9,16 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from loops.batches import prepare
 from loops.config import TrainConfig
 from loops.data import CLASS_NAMES, FashionMnist, Split
 from loops.run.comparison import ComparisonError, compare_runs
 from loops.run.context import Training
 from loops.run.experiment import RunOptions, run_experiment
+from loops.tensorboard import pages
 from loops.tensorboard.pages import HPARAMS, METRICS
 from loops.tensorboard.pictures import confusion_picture, mistakes_picture
+from model import new_model
 from tests.conftest import CPU
 
 CONFIG = TrainConfig(epochs=3, batch_size=60, seed=5)
@@ -37,7 +40,11 @@ def folders(small: FashionMnist, tmp_path_factory: pytest.TempPathFactory) -> di
         loop: run_experiment(Training(loop, CONFIG, small, CPU), runs, options=options).folder
         for loop in ("fit", "tape")
     }
-    return found | {"default": run_experiment(Training("fit", CONFIG, small, CPU), runs).folder}
+    training, none = Training("fit", CONFIG, small, CPU), RunOptions(pages_every=0)
+    return found | {
+        "default": run_experiment(training, runs).folder,
+        "none": run_experiment(training, runs, options=none).folder,
+    }
 
 
 @pytest.mark.parametrize("loop", ["fit", "tape"])
@@ -54,6 +61,36 @@ def test_every_page_holds_data(loop: str, folders: dict[str, Path]) -> None:
     assert "411,242" in text
     assert '"batch_size": 60' in text
     assert steps(events, "custom_scalars__config__") == [0]
+
+
+def test_without_heavy_pages_curves_scores_and_graph_are_there(folders: dict[str, Path]) -> None:
+    tags = read(folders["none"]).Tags()
+    assert tags["graph"]
+    assert {"ms_per_step", "test_accuracy", "_hparams_/session_start_info"} <= set(tags["tensors"])
+    assert not [tag for tag in tags["tensors"] if tag.startswith(("PR/", "weights/", "confusion"))]
+
+
+def test_scores_are_told_before_the_pages_are_written(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(pages, "log_pages", lambda *_: done.append("pages"))
+    options = RunOptions(on_scores=lambda history, evaluation: done.append("scores"))
+    run_experiment(Training("tape", CONFIG, small, CPU), tmp_path, options=options)
+    assert done == ["scores", "pages"]
+
+
+def test_histograms_of_gradients_are_those_of_all_images_at_once(small: FashionMnist) -> None:
+    model, some = new_model(0), small.train.first(pages.GRADIENT_IMAGES)
+    images, labels = prepare(some.images, some.labels)
+    with tf.GradientTape() as tape:
+        loss = tf.keras.losses.CategoricalCrossentropy()(labels, model(images))
+    found = pages._histograms(model, small.train)
+    for variable, wanted in zip(
+        model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+    ):
+        gradient = found[f"gradients/{variable.path.partition('/')[2]}"]
+        np.testing.assert_allclose(gradient, wanted, atol=1e-6)
 
 
 def test_heavy_pages_come_once_by_default(folders: dict[str, Path]) -> None:

@@ -156,6 +156,19 @@ def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Array:
     return room[start : start + size].view(dtype).reshape(shape)
 
 
+def new_parameters() -> Parameters:
+    """Weights and slots that are 0, and room for the copies of kernels."""
+    return Parameters(
+        zeros(ROOM),
+        zeros(ROOM),
+        zeros(ROOM),
+        zeros(TAPS * FILTERS),
+        zeros(CORNER_TAPS * CHANNELS * FILTERS),
+        zeros(WINDOWS * BLOCK),
+        zeros(HIDDEN * CLASSES),
+    )
+
+
 def new_scratch(part: int) -> Scratch:
     """Room for one thread and `part` images."""
     blank = zeros((part, SIDE + 1), np.int64)

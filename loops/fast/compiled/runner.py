@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from loops.config import TrainConfig
 from loops.data import PIXEL_SCALE, Split
-from loops.fast.compiled import layout, step
+from loops.fast.compiled import build, layout, step
 from loops.fast.compiled.layout import Array, zeros
 from loops.fast.compiled.pointers import pointers
 from loops.fast.compiled.primitives import COLUMNS, ROWS
@@ -90,19 +90,10 @@ class Variables:
 
 def _parameters(*kinds: Sequence[Array]) -> layout.Parameters:
     """Weights and Adam's slots, or weights alone, in flat arrays, and room for copies of kernels."""
-    flat = [zeros(layout.ROOM) for _ in range(3)]
-    for array, kind in zip(flat, kinds, strict=False):
+    found = layout.new_parameters()
+    for array, kind in zip(found[:3], kinds, strict=False):
         np.concatenate([_flat(each) for each in kind], out=array[: layout.PARAMETERS])
-    weights, momenta, velocities = flat
-    return layout.Parameters(
-        weights,
-        momenta,
-        velocities,
-        zeros(layout.TAPS * layout.FILTERS),
-        zeros(layout.CORNER_TAPS * layout.CHANNELS * layout.FILTERS),
-        zeros(layout.WINDOWS * layout.BLOCK),
-        zeros(layout.HIDDEN * layout.CLASSES),
-    )
+    return found
 
 
 def _flat(variable: Array) -> Array:
@@ -137,6 +128,7 @@ class Runner:
 
     def _compile(self, words: Any, rates: Any) -> None:
         """Run no step, by this thread alone: were compiling to fail in one of many, the others would wait."""
+        build.finish()
         try:
             step.compiled()(self._plan(1, 0), *words, self._pointers[0], rates)
         except OSError as error:  # Numba has compiled before it saves: the next process compiles again
