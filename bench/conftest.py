@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,6 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
     # Of the GPU's own process, whose figures are written by the process that started it
     group.addoption("--no-figures", action="store_true", help=argparse.SUPPRESS)
+    group.addoption(
+        "--peers",
+        type=Path,
+        nargs="?",
+        const=Path(sys.executable),
+        metavar="PYTHON",
+        help="time PyTorch's and JAX's steps too, by this interpreter (default: this one)",
+    )
     group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
 
 
@@ -106,6 +115,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if ("case_row" in getattr(item, "fixturenames", ())) != of_case
         or (item.get_closest_marker("grid") and not config.getoption("--grid"))
+        or (item.path.name == "test_peers.py" and not config.getoption("--peers"))
     ]
     items[:] = [item for item in items if item not in extra]
     config.hook.pytest_deselected(items=extra)

@@ -8,6 +8,7 @@ from bench.report.costs import keeping_table, memory_table, part_table, scale_ta
 from bench.report.devices import deterministic_table, device_table, drift_table
 from bench.report.floor import floor_table, needed_table
 from bench.report.noise import noise_lines
+from bench.report.peers import peers_table
 from bench.report.rows import Row, of_kind, several_machines
 from bench.report.steps import batch_table, epoch_table, ladder_table, step_table
 from bench.report.table import Table
@@ -22,6 +23,7 @@ TABLES = (
     batch_table,
     epoch_table,
     ladder_table,
+    peers_table,
     scale_table,
     memory_table,
     keeping_table,

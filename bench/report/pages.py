@@ -6,6 +6,7 @@ from pathlib import Path
 from bench.report.closing import all_tables
 from bench.report.floor import NEEDED
 from bench.report.headlines import headlines
+from bench.report.peers import PEERS
 from bench.report.saved import RESULTS, WORKERS_FOLDER, Saved, all_rows, load, remarks
 from bench.report.steps import LADDER, STEP_TIME
 from bench.report.trainings import FULL_TRAINING
@@ -41,7 +42,7 @@ def of_workers(files: Sequence[Saved]) -> str:
 PAGES: dict[Path, Renderer] = {
     ROOT / "README.md": headlines,
     ROOT / "docs" / "bench.md": only(FULL_TRAINING, STEP_TIME, LADDER),
-    ROOT / "docs" / "speed.md": only(LADDER, NEEDED),
+    ROOT / "docs" / "speed.md": only(LADDER, NEEDED, PEERS),
     ROOT / "docs" / "figures.md": markdown,
     ROOT / "docs" / "scaling.md": of_workers,
 }

@@ -28,14 +28,21 @@ _NUMBERS = itertools.count()  # of arms
 class CaseProcess:
     """A process with environment variables of its own that makes and runs arms, of one case or of ours."""
 
-    def __init__(self, about: object, name: str, variables: Mapping[str, str], module: str = CHILD) -> None:
+    def __init__(
+        self,
+        about: object,
+        name: str,
+        variables: Mapping[str, str],
+        module: str = CHILD,
+        interpreter: str = sys.executable,
+    ) -> None:
         """Start `module` on `about`, a case's path, which stands in messages with the process's `name`.
 
         What it is asked first waits for its TensorFlow.
         """
         self._about, self._name = about, name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(about)],
+            [interpreter, "-m", module, str(about)],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
