@@ -26,7 +26,7 @@ class Problem(NamedTuple):
 
     def save(self, path: Path) -> None:
         """Write it to a file."""
-        named = {f"weight{number}": each for number, each in enumerate(self.weights)}
+        named: dict[str, Any] = {f"weight{number}": each for number, each in enumerate(self.weights)}
         np.savez(path, **named, images=self.images, labels=self.labels, losses=self.losses)
 
 
