@@ -260,18 +260,23 @@ class _Mxcsr:
 
 
 class _Fpcr:
-    """The control word of ARM's floating-point unit."""
+    """The control word of ARM's floating-point unit; by LLVM's names, since inline assembly needs a parser."""
 
     flush = FLUSH_ON_ARM
 
     @staticmethod
     def read(builder: Any) -> Any:
-        return builder.asm(ir.FunctionType(INDEX, []), "mrs $0, fpcr", "=r", [], side_effect=True)
+        function = ir.FunctionType(INDEX, [])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.get.fpcr"), []
+        )
 
     @staticmethod
     def write(builder: Any, word: Any) -> None:
-        written = ir.FunctionType(ir.VoidType(), [INDEX])
-        builder.asm(written, "msr fpcr, $0", "r", [word], side_effect=True)
+        function = ir.FunctionType(ir.VoidType(), [INDEX])
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.set.fpcr"), [word]
+        )
 
 
 _CONTROL: Any = {"x86_64": _Mxcsr, "AMD64": _Mxcsr, "aarch64": _Fpcr, "arm64": _Fpcr}.get(platform.machine())
