@@ -260,7 +260,7 @@ class _Mxcsr:
 
 
 class _Fpcr:
-    """The control word of ARM's floating-point unit; by LLVM's names, since inline assembly needs a parser."""
+    """The control word of ARM's unit, by LLVM's names: inline assembly would need a parser of it."""
 
     flush = FLUSH_ON_ARM
 
