@@ -46,7 +46,7 @@ def _ends(verdict: str, fit: Row, tape: Row) -> str:
 
 
 def faster(rows: Sequence[Row]) -> str:
-    """The ratios to fit() of the plain tape's step and of the fast one's, on a CPU if one was measured."""
+    """The tape's ratio to fit() on one device, a CPU if one was measured, and the fast loop's on all."""
     word = verdict_among(rows)
     for step in _cpu_first(_plain_steps(rows)):
         ratio = ratio_of(step)
@@ -54,13 +54,24 @@ def faster(rows: Sequence[Row]) -> str:
             f"{_on_gpu(step)}At batch size {BATCH_SIZE} a step of the tape takes {_times_as_long(ratio)} "
             f"as a step of `fit()` ({_interval(ratio)}, {word(step)})"
         )
-        for rung in fastest_rungs(rows):
-            if rung["batch_size"] == BATCH_SIZE and place(rung) == place(step):
-                ratio = ratio_of(rung)
-                text += f"; a step of `tape --fast` takes {_times_as_long(ratio)} "
-                text += f"({_interval(ratio)}, {word(rung)})"
+        fast = _fast_steps(rows, step["device"])
+        named = len(fast) > 1 or any(place(row) != place(step) for row in fast)
+        if fast:
+            ratios = [
+                f"{_times_as_long(ratio_of(row))}{_on(row) if named else ''} "
+                f"({_interval(ratio_of(row))}, {word(row)})"
+                for row in fast
+            ]
+            text += f"; a step of `tape --fast` takes {', '.join(ratios)}"
         return f"{text}."
     return NOT_MEASURED
+
+
+def _fast_steps(rows: Sequence[Row], kind: str) -> list[Row]:
+    """The fast loop's step at the headline's batch size on each processor of this kind, the fastest first."""
+    own = [row for row in fastest_rungs(rows) if (row["batch_size"], row["device"]) == (BATCH_SIZE, kind)]
+    own.sort(key=lambda row: float(row["ratio"]))
+    return [row for n, row in enumerate(own) if row["device_name"] not in [o["device_name"] for o in own[:n]]]
 
 
 def gpu_gain(rows: Sequence[Row]) -> str:
@@ -95,6 +106,10 @@ def _plain_steps(rows: Sequence[Row]) -> list[Row]:
 
 def _cpu_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: bool(row["device"] != "cpu"))
+
+
+def _on(row: Row) -> str:
+    return f" on {row['device_name']}"
 
 
 def _on_gpu(row: Row) -> str:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench.report.headlines import NO_GPU, NO_PAIR, NOT_MEASURED, faster, gpu_gain, headlines, same_result
 from bench.report.rows import fastest_rungs
 from bench.report.saved import load
@@ -53,10 +51,18 @@ def test_cpu_answers_where_both_devices_were_measured() -> None:
     assert faster([ROWS[2]]).startswith("On G: At batch size 300")
 
 
-@pytest.mark.parametrize("more", [{"batch_size": 8}, {"device_name": "D"}])
-def test_only_the_rung_that_fast_picks_there_is_quoted(more: dict[str, Any]) -> None:
+def test_only_the_rung_that_fast_picks_at_this_batch_size_is_quoted() -> None:
     assert "--fast" in faster([*ROWS, FAST])
-    assert "--fast" not in faster([*ROWS, FAST | more])
+    assert "--fast" not in faster([*ROWS, FAST | {"batch_size": 8}])
+
+
+def test_fast_loop_is_quoted_for_each_processor_and_named_where_it_is_not_the_tapes() -> None:
+    other = FAST | {"device_name": "D", "machine": "d", "ratio": 0.1}
+    again = other | {"machine": "e", "ratio": 0.15}  # another machine with that processor
+    assert "takes 0.100 times as long on D (95 %" in faster([*ROWS, other])
+    assert "takes 0.100 times as long on D (95 %" in faster([*ROWS, FAST, again, other])
+    assert "faster), 0.200 times as long on C (95 %" in faster([*ROWS, FAST, again, other])
+    assert "0.150" not in faster([*ROWS, FAST, again, other])
 
 
 def test_gpu_is_held_against_the_cpu_of_its_own_machine_where_that_was_measured() -> None:
