@@ -11,11 +11,11 @@ import random
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from loops.measure.clock import Stopwatch
 from loops.measure.ratios import paired_ratio
 
 POST, FAST, WITHOUT_PAGES, ALONE = (
@@ -77,7 +77,7 @@ def commands_of(epochs: int, folder: Path) -> dict[str, list[str]]:
 
 def run(arguments: Sequence[str]) -> Process:
     """Run Python with these arguments and read its output as it comes."""
-    started = time.perf_counter()
+    watch = Stopwatch()
     reading, writing = os.pipe()
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
     actions = [(os.POSIX_SPAWN_DUP2, writing, 1), (os.POSIX_SPAWN_DUP2, writing, 2)]
@@ -88,11 +88,11 @@ def run(arguments: Sequence[str]) -> Process:
         for line in lines:
             for text, _ in MARKS:
                 if text in line:
-                    marks.setdefault(text, time.perf_counter() - started)
+                    marks.setdefault(text, watch.seconds())
     _, status, usage = os.wait4(process, 0)
     if status:
         raise SystemExit(f"python {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
-    return Process(time.perf_counter() - started, usage.ru_maxrss, marks)
+    return Process(watch.seconds(), usage.ru_maxrss, marks)
 
 
 def totals(rounds: Sequence[Mapping[str, Process]]) -> list[str]:
