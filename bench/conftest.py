@@ -78,6 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = [str(path) for path in config.getoption("--case") if not path.is_file()]
     if missing:
         raise pytest.UsageError(f"--case {missing[0]}: is not a file")
+    peers = config.getoption("--peers")
+    if peers and not (peers.is_file() and os.access(peers, os.X_OK)):
+        raise pytest.UsageError(f"--peers {peers}: is no program; write --peers=PYTHON, or --peers last")
     if config.getoption("--device") == "all" and not (config.option.help or config.option.collectonly):
         config.stash[PROBE] = devices.look_for_gpu(ENVIRONMENT)  # while this process starts TensorFlow
     config.addinivalue_line("markers", "grid: only with --grid")

@@ -38,7 +38,7 @@ def processes(
     own.close()
 
 
-@pytest.mark.parametrize(("peer", "batch_size"), [*itertools.product(map(Peer._make, PEERS), SIZES)])
+@pytest.mark.parametrize(("peer", "batch_size"), [*itertools.product(map(Peer._make, PEERS), SIZES)], ids=str)
 def test_peer(
     benchmark: Any,
     device: Device,
@@ -55,7 +55,8 @@ def test_peer(
         pytest.skip("peers are measured on the CPU")
     version = versions(pytestconfig.getoption("--peers"))[peer.framework]
     if not version:
-        pytest.skip(f"{peer.framework} cannot be imported: {HOW}")
+        interpreter = pytestconfig.getoption("--peers")
+        pytest.skip(f"{interpreter} cannot import {peer.framework}: {HOW}")
     start_row(benchmark, device, "peers", kind="peer", arm=peer.name, version=version)
     problem = problem_of(fashion, batch_size)
     fit = references.get(batch_size, lambda: make_arm(FIT, fixed_batch(fashion, batch_size)))

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from loops.commands.options import positive_int
 from loops.measure.clock import Stopwatch
 from loops.measure.ratios import paired_ratio
 
@@ -46,12 +47,12 @@ class Process(NamedTuple):
 
 def main() -> int:
     """Run the processes in turn and print the tables."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.whole", description=(__doc__ or "").splitlines()[0]
-    )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser = argparse.ArgumentParser(prog="python -m bench.whole", description="Time whole processes.")
+    parser.add_argument("--rounds", type=positive_int, default=5, help="runs of each process (default: 5)")
+    parser.add_argument("--epochs", type=positive_int, default=3, help="of each training (default: 3)")
     options = parser.parse_args()
+    if options.rounds == 1:
+        parser.error("--rounds must be at least 2: an interval needs two pairs")
     with tempfile.TemporaryDirectory() as folder:
         commands = commands_of(options.epochs, Path(folder))
         run(commands[FAST])  # compiles, and times the rungs, where that was not done before

@@ -39,10 +39,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process here: TensorFlow takes a second to take itself apart, and waits for other workers."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+    """End the process here: TensorFlow takes a second to take itself apart, and waits for other workers.
+
+    Output that cannot be written is no success.
+    """
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # either may be closed from the start
+        try:
             stream.flush()
+        except (OSError, ValueError) as error:
+            code = code or 1
+            if stream is sys.stdout and sys.stderr and not isinstance(error, BrokenPipeError):
+                with contextlib.suppress(OSError, ValueError):
+                    print(f"error: the output cannot be written ({error})", file=sys.stderr, flush=True)
     os._exit(code)
 
 

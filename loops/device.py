@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loops.errors import UserError
 
 CHOICES = ("auto", "cpu", "gpu")
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and of Linux within Windows
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}  # Linux's flags and their names, the widest first
 
 
@@ -114,6 +115,11 @@ def _quiet_standard_error() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def may_have_gpu() -> bool:
+    """Whether the system shows a GPU's driver, without asking TensorFlow; true where there is no telling."""
+    return sys.platform != "linux" or any(os.path.exists(path) for path in DRIVERS)
 
 
 def look_for_gpu(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

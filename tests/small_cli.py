@@ -1,7 +1,6 @@
 """The real command line on 250 training and 70 test images: what the fault tests start, signal and kill."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,4 +27,4 @@ if __name__ == "__main__":
     launch.MODULE = "tests.small_cli"
     if "PRETENDED_KERAS" in os.environ:
         environment.describe = describe_as_pretended
-    sys.exit(cli.main())
+    cli.entry()

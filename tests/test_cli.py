@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from loops import cli, device
+from loops.commands import train
 from loops.data import EMBEDDED, FashionMnist
 from loops.device import Device
 
@@ -123,6 +124,51 @@ def test_help_and_usage_errors_do_not_import_tensorflow() -> None:
         "finally: assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "closing", "wanted"),
+    [(0, "", 0), (1, "", 1), (3, "sys.stdout = None", 3), (0, "sys.stdout = open('/dev/full', 'w')", 1)],
+)
+def test_process_ends_with_the_code_and_all_that_was_printed(code: int, closing: str, wanted: int) -> None:
+    program = (
+        f"import sys; from loops import cli; print('before', end='', flush=True); {closing or 'pass'}\n"
+        f"cli.main = lambda: [sys.stdout and print(' last', end=''), {code}][1]; cli.entry()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == wanted
+    assert done.stdout == ("before" if closing else "before last")
+    assert done.stderr.startswith("error: the output cannot be written" if "full" in closing else "")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "gpu", "begun"),
+    [
+        (["--fast"], False, 1),
+        (["--rung", "compiled"], False, 1),
+        (["--fast", "--device", "cpu"], True, 1),
+        (["--fast"], True, 0),
+        (["--rung", "parts"], False, 0),
+        ([], False, 0),
+    ],
+)
+def test_step_is_compiled_ahead_only_where_it_may_be_used(
+    options: list[str],
+    gpu: bool,
+    begun: int,
+    small: FashionMnist,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr("loops.data.load", lambda folder: small)
+    monkeypatch.setattr(device, "may_have_gpu", lambda: gpu)
+    monkeypatch.setattr(train, "_begin_to_compile", lambda: found.append(1))
+    monkeypatch.setattr(train, "start", lambda *_, **__: sys.exit(9))
+    with pytest.raises(SystemExit):
+        cli.main(["tape", "--runs", str(tmp_path), *options])
+    assert len(found) == begun
 
 
 def test_both_prints_everything_and_ends_with_the_verdict(

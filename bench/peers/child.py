@@ -30,8 +30,11 @@ def _start() -> Callable[[dict[str, Any]], None]:
                 arms[request["arm"]] = own.make(request["make"], load(Path(request["problem"])))
             else:
                 del arms[request["drop"]]
-        except (RuntimeError, ValueError, TypeError, OSError) as error:  # as of torch.compile without C++
-            raise UserError(f"{type(error).__name__}: {str(error).splitlines()[0][:200]}") from None
+        except UserError:
+            raise
+        except Exception as error:  # whatever the framework raises, such as torch.compile without a compiler
+            words = " ".join(str(error).split())[:200]
+            raise UserError(f"{type(error).__name__}: {words}") from None
 
     return answer
 

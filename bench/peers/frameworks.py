@@ -21,6 +21,9 @@ class Peer(NamedTuple):
     framework: str
     variant: str
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         """As the tables name it."""

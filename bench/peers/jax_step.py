@@ -51,8 +51,3 @@ def make(variant: str, problem: Problem) -> PeerArm:
         return loss
 
     return PeerArm(step, float, problem.losses)
-
-
-def version() -> str:
-    """JAX's version."""
-    return str(jax.__version__)

@@ -63,8 +63,3 @@ def make(variant: str, problem: Problem) -> PeerArm:
         return loss
 
     return PeerArm(step, lambda loss: float(loss.detach()), problem.losses)
-
-
-def version() -> str:
-    """PyTorch's version."""
-    return str(torch.__version__)

@@ -58,7 +58,7 @@ def faster(rows: Sequence[Row]) -> str:
         named = len(fast) > 1 or any(place(row) != place(step) for row in fast)
         if fast:
             ratios = [
-                f"{_times_as_long(ratio_of(row))}{_on(row) if named else ''} "
+                f"{_times_as_long(ratio_of(row))}{_on(row, fast) if named else ''} "
                 f"({_interval(ratio_of(row))}, {word(row)})"
                 for row in fast
             ]
@@ -68,10 +68,9 @@ def faster(rows: Sequence[Row]) -> str:
 
 
 def _fast_steps(rows: Sequence[Row], kind: str) -> list[Row]:
-    """The fast loop's step at the headline's batch size on each processor of this kind, the fastest first."""
+    """The fast loop's step at the headline's batch size on each device of this kind, the fastest first."""
     own = [row for row in fastest_rungs(rows) if (row["batch_size"], row["device"]) == (BATCH_SIZE, kind)]
-    own.sort(key=lambda row: float(row["ratio"]))
-    return [row for n, row in enumerate(own) if row["device_name"] not in [o["device_name"] for o in own[:n]]]
+    return sorted(own, key=lambda row: float(row["ratio"]))
 
 
 def gpu_gain(rows: Sequence[Row]) -> str:
@@ -108,8 +107,11 @@ def _cpu_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: bool(row["device"] != "cpu"))
 
 
-def _on(row: Row) -> str:
-    return f" on {row['device_name']}"
+def _on(row: Row, others: Sequence[Row]) -> str:
+    """Names the processor, and the machine too where several have it."""
+    alike = sum(other["device_name"] == row["device_name"] for other in others) > 1
+    machine = f" ({row['machine']})" if alike else ""
+    return f" on {row['device_name']}{machine}"
 
 
 def _on_gpu(row: Row) -> str:

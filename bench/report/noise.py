@@ -6,7 +6,7 @@ from bench.report.rows import Row, of_kind, ratio_of
 from loops.measure.ratios import FEWEST_PAIRS, NOISY
 
 HALTING = 1.5  # the slowest epoch of a training over the fastest; beyond it, seconds say little
-SWEPT = ("step", "epoch", "rung")  # kinds whose rows are told apart by batch size
+SWEPT = ("step", "epoch", "rung", "peer")  # kinds whose rows are told apart by batch size
 
 
 def noise_lines(rows: Sequence[Row], *, load_at_start: float, cores: int) -> list[str]:

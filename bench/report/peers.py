@@ -26,7 +26,7 @@ def peers_table(rows: Sequence[Row]) -> Table:
         "images/s": rate,
         "ratio to fit [95 %]": ratio,
         "verdict": verdict_among(rows),
-        "tape --fast to fit [95 %]": of_ours,
+        "tape --fast to fit, both with input [95 %]": of_ours,
     }
     ordered = sorted(of_kind(rows, "peer"), key=lambda row: (where(row), row["batch_size"], row["arm"]))
     return table_of(PEERS, columns, ordered)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loops import device
 from loops.commands import workers as several
 from loops.commands.joined import work
 from loops.commands.options import (
@@ -15,9 +16,10 @@ from loops.commands.options import (
     add_command,
     add_settings,
     given_settings,
+    load_images,
     positive_int,
-    prepare,
     seed,
+    start,
 )
 from loops.config import RUNGS, TrainConfig
 from loops.device import Device
@@ -95,9 +97,11 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if several.is_launcher(options):
         return several.start_workers(options, config)
-    if loops == ("fast",) and config.rung in (None, "compiled") and options.device != "gpu":
+    images = load_images(options)
+    on_cpu = options.device == "cpu" or (options.device == "auto" and not device.may_have_gpu())
+    if loops == ("fast",) and config.rung in (None, "compiled") and on_cpu:
         _begin_to_compile()
-    images, where = prepare(options, threads_an_op=several.threads_an_op(config))
+    where = start(options.device, threads_an_op=several.threads_an_op(config))
     _warn_of_a_large_batch(config.batch_size, len(images.train))
     from loops.run.context import Training
 

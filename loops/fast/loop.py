@@ -135,9 +135,9 @@ def _make_validation(
 ) -> Callable[[], Mapping[str, float]]:
     """A function that gives the validation's metrics, by the same code as the steps."""
     if rung.compiled:
-        from loops.fast.compiled import runner
+        from loops.fast.compiled import validation
 
-        return runner.make_validation(model, running, split)
+        return validation.make_validation(model, running, split)
     step = make_test_step(model, running, jit_compile=config.jit_compile)
     batches = evaluation_stream(split, config.batch_size)
     return lambda: validate(step, batches, running)

@@ -20,6 +20,7 @@ from loops.metrics import RunningMetrics
 from loops.run.environment import describe
 from model import new_model
 
+FIRST_ROUNDS = 2  # blocks of each rung
 ROUNDS = 5  # blocks of each rung that is near the fastest
 NEAR = 1.5  # times the fastest's time in one block
 LARGEST = 1000  # images of the batches that are timed; the largest below it that can be cut as the batch can
@@ -65,9 +66,7 @@ def fastest_rung(split: Split, batch_size: int, device: Device, say: Say) -> str
     if isinstance(known, str) and known in BY_KEY and runs_on(BY_KEY[known], device.kind):
         return known
     rungs = {name: rung for name, rung in BY_KEY.items() if runs_on(rung, device.kind)}
-    say(
-        f"timing the rungs {', '.join(rungs)}, once for this machine and batch size (compiling comes first) …"
-    )
+    say(f"timing the rungs {', '.join(rungs)} for some 10 s, once for this machine and batch size …")
     seconds = time_rungs(rungs, split, _timed_size(batch_size, len(split)))
     found = min(seconds, key=seconds.__getitem__)
     say(", ".join(f"{name} {1000 * each:.2f} ms/step" for name, each in seconds.items()))
@@ -81,8 +80,12 @@ def fastest_rung(split: Split, batch_size: int, device: Device, say: Say) -> str
 
 
 def time_rungs(rungs: dict[str, Rung], split: Split, batch_size: int) -> dict[str, float]:
-    """Seconds of a step by each rung: of one block, and medians of more for those near the fastest."""
-    seconds = _medians(rungs, split, batch_size, 1)
+    """Seconds of a step by each rung: of two blocks, of more for those that are near the fastest."""
+    if any(rung.compiled for rung in rungs.values()):
+        from loops.fast.compiled import build
+
+        build.finish()  # it would hold a core
+    seconds = _medians(rungs, split, batch_size, FIRST_ROUNDS)
     near = {name: rung for name, rung in rungs.items() if seconds[name] < NEAR * min(seconds.values())}
     return seconds | _medians(near, split, batch_size, ROUNDS) if len(near) > 1 else seconds
 

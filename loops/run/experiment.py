@@ -140,8 +140,10 @@ def _run(
             model, history, evaluation = _train(run, hooks, options, saver, showing, stop)
             result = describe_result(run, model, history, evaluation)
             folder.save(result)
-        options.on_scores(history, evaluation)
-        showing.result(result, model, evaluation)
+        try:
+            options.on_scores(history, evaluation)
+        finally:  # a reader of the output that has gone must not cost the pages
+            showing.result(result, model, evaluation)
     return Outcome(model, history, evaluation, folder.path, showing.curve.points)
 
 

@@ -64,12 +64,13 @@ class Showing:
         self._log.sync()
 
     def result(self, result: Mapping[str, Any], model: FashionCNN, evaluation: Evaluation) -> None:
-        """The heavy pages of the last epoch, and the run's row among the HParams."""
+        """The run's row among the HParams, and the heavy pages of the last epoch."""
         if tensorboard_is_there():
             config = self._run.training.config
+            pages.log_result(self._log, result, config.learning_rate, self._run.training.steps)
+            self._log.flush()  # a signal during the pages must not cost the scores
             if self._pages_every != 0:
                 self._pages(model, evaluation, config.epochs - 1)
-            pages.log_result(self._log, result, config.learning_rate, self._run.training.steps)
 
     def _epoch(self, record: EpochRecord, model: FashionCNN) -> None:
         training = self._run.training

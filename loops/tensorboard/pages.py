@@ -66,7 +66,7 @@ def log_pages(
     for name, picture in pictures.items():
         log.once(ROOT, name, epoch, partial(tf.summary.image, name, picture[tf.newaxis]))
     _log_pr_curves(log, evaluation, test, epoch)
-    # By NumPy: TensorFlow's own op makes a number for each of a variable's entries and each bucket, 90 MB
+    # By NumPy, since TensorFlow's own op takes 90 MB for the hidden layer's kernel
     for name, values in _histograms(model, train).items():
         log.raw(ROOT, name, summary_v2.histogram_pb(name, values.numpy()), epoch)
     log.flush()

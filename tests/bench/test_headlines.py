@@ -56,13 +56,14 @@ def test_only_the_rung_that_fast_picks_at_this_batch_size_is_quoted() -> None:
     assert "--fast" not in faster([*ROWS, FAST | {"batch_size": 8}])
 
 
-def test_fast_loop_is_quoted_for_each_processor_and_named_where_it_is_not_the_tapes() -> None:
+def test_fast_loop_is_quoted_for_each_machine_and_named_where_it_is_not_the_tapes() -> None:
     other = FAST | {"device_name": "D", "machine": "d", "ratio": 0.1}
     again = other | {"machine": "e", "ratio": 0.15}  # another machine with that processor
     assert "takes 0.100 times as long on D (95 %" in faster([*ROWS, other])
-    assert "takes 0.100 times as long on D (95 %" in faster([*ROWS, FAST, again, other])
-    assert "faster), 0.200 times as long on C (95 %" in faster([*ROWS, FAST, again, other])
-    assert "0.150" not in faster([*ROWS, FAST, again, other])
+    said = faster([*ROWS, FAST, again, other])
+    for part in ("takes 0.100 times as long on D (d) (95 %", "0.150 times as long on D (e) (95 %"):
+        assert part in said
+    assert "faster), 0.200 times as long on C (95 %" in said
 
 
 def test_gpu_is_held_against_the_cpu_of_its_own_machine_where_that_was_measured() -> None:

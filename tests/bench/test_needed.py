@@ -45,6 +45,16 @@ def test_all_that_passes_needs_all_but_what_lies_under_the_border() -> None:
     assert found["second stage, forward"] == (14 + 13) ** 2 * 32 * 64
 
 
+def test_what_relu_stops_needs_no_gradient_and_no_product_after_it() -> None:
+    model, lit = of_ones(new_model(0)), Split(np.full((1, 28, 28, 1), 255, np.uint8), np.zeros(1, np.uint8))
+    model.conv2.bias.assign(np.array([-1e6] * 48 + [0.0] * 16))  # 16 of 64 filters pass
+    all_, some = needed_macs(of_ones(new_model(0)), lit), needed_macs(model, lit)
+    assert some["second stage, forward"] == all_["second stage, forward"]
+    for name in all_:
+        if name.startswith(("second stage, grad", "hidden")):
+            assert some[name] == all_[name] / 4, name
+
+
 def test_sparse_floor_is_of_what_is_needed_and_of_the_machine_that_counted_it() -> None:
     place = {"device": "cpu", "device_name": "some CPU", "machine": "m"}
     rates = [{**place, "kind": "rate", "arm": arm, "per_second": 1e9} for arm in ("matrix multiply", "copy")]

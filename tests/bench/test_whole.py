@@ -1,6 +1,6 @@
 """Whole processes: the tables made of what was timed, and a process read as it speaks."""
 
-import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,13 +35,24 @@ def test_a_process_is_read_as_it_speaks(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.peak > 1000
 
 
+@pytest.mark.parametrize("rounds", ["0", "1", "x"])
+def test_fewer_than_two_rounds_are_a_usage_error(
+    rounds: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["whole", "--rounds", rounds])
+    with pytest.raises(SystemExit) as end:
+        whole.main()
+    assert end.value.code == 2
+    assert "--rounds" in capsys.readouterr().err
+
+
 def test_a_process_that_fails_ends_the_measurement() -> None:
     with pytest.raises(SystemExit, match="ended with 3"):
         run(["-c", "raise SystemExit(3)"])
 
 
-def test_commands_are_those_of_the_page(tmp_path: object) -> None:
-    found = commands_of(3, tmp_path)  # type: ignore[arg-type]
+def test_commands_are_those_of_the_page(tmp_path: Path) -> None:
+    found = commands_of(3, tmp_path)
     assert found[POST][-1] == "3"
     assert found[WITHOUT_PAGES] == [*found[FAST], "--no-pages"]
-    assert sys.executable not in found[FAST]
+    assert found[FAST] == ["-m", "loops", "tape", "--fast", "--epochs", "3", "--runs", str(tmp_path)]

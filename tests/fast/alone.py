@@ -3,19 +3,17 @@
 It runs wherever Numba does, so that another processor's code can be tried: NUMBA_CPU_NAME=haswell.
 """
 
-import itertools
 import json
 
 import numpy as np
 
 from loops.fast.compiled import layout, step
 from loops.fast.compiled.layout import Array, zeros
+from loops.fast.compiled.packing import new_plan, pack, unpack
 from loops.fast.compiled.pointers import pointers
-from loops.fast.compiled.primitives import COLUMNS, ROWS
+from loops.fast.compiled.tiles import COLUMNS
 
 SHAPES = ((2, 2, 1, 32), (32,), (2, 2, 32, 64), (64,), (3136, 128), (128,), (128, 10), (10,))
-TILES = (layout.WINDOWS, layout.FILTERS, layout.HIDDEN // COLUMNS, COLUMNS)
-PARTS = 2
 
 
 def new_weights(seed: int) -> list[Array]:
@@ -44,40 +42,23 @@ def new_images(count: int, seed: int) -> tuple[Array, Array]:
 
 def gradients_of_a_step(weights: list[Array], images: Array, labels: Array) -> tuple[list[Array], float, int]:
     """A compiled step's gradients, from Adam's momentum, and its sums of loss and hits."""
-    count = len(images)
-    padded = -(-count // ROWS) * ROWS
-    parts = min(PARTS, padded // ROWS)
-    part = -(-padded // (ROWS * parts)) * ROWS
+    plan = new_plan(len(images), threads=1, steps=1)
     parameters = layout.new_parameters()
-    parameters.weights[: layout.PARAMETERS] = np.concatenate([_flat(each) for each in weights])
+    parameters.weights[: layout.PARAMETERS] = pack(weights)
     shared = layout.Shared(
-        zeros(layout.WINDOWS * padded * layout.FILTERS),
-        zeros(padded * layout.HIDDEN),
-        zeros((parts, layout.ROOM_FOR_GRADIENTS)),
-        zeros((1, parts), np.float64),
-        zeros((1, parts), np.int64),
+        zeros(layout.WINDOWS * plan.padded * layout.FILTERS),
+        zeros(plan.padded * layout.HIDDEN),
+        zeros((plan.parts, layout.ROOM_FOR_GRADIENTS)),
+        zeros((1, plan.parts), np.float64),
+        zeros((1, plan.parts), np.int64),
         zeros(step.COUNTERS, np.int64),
     )
-    examples = layout.Examples(images, labels, np.arange(count), np.float32(1 / 255))
+    examples = layout.Examples(images, labels, np.arange(len(images)), np.float32(1 / 255))
     adam = layout.Adam(np.full(1, 1e-3, np.float32), np.float32(0.9), np.float32(0.999), np.float32(1e-7))
-    plan = layout.Plan(True, 1, 1, count, padded, parts, part)
-    own = layout.new_scratch(part)
+    own = layout.new_scratch(plan.part)
     step.compiled()(plan, *(pointers(each) for each in (examples, parameters, shared, own, adam)))
-    starts = np.cumsum([0, *(np.prod(shape) for shape in SHAPES)])
-    pieces = [parameters.momenta[a:b] * 10 for a, b in itertools.pairwise(starts)]
-    found = [_shaped(each, shape) for each, shape in zip(pieces, SHAPES, strict=True)]
+    found = [10 * each for each in unpack(parameters.momenta, SHAPES)]
     return found, float(shared.losses.sum()), int(shared.hits.sum())
-
-
-def _flat(values: Array) -> Array:
-    return (values.reshape(TILES).transpose(0, 2, 1, 3) if values.shape == SHAPES[4] else values).ravel()
-
-
-def _shaped(values: Array, shape: tuple[int, ...]) -> Array:
-    if shape == SHAPES[4]:
-        tiled = values.reshape([TILES[axis] for axis in (0, 2, 1, 3)])
-        return tiled.transpose(0, 2, 1, 3).reshape(shape)
-    return values.reshape(shape)
 
 
 def gradients_in_float64(

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from numba import njit
 
-from loops.fast.compiled import build, layout, step, windows
+from loops.data import Split
+from loops.fast.compiled import build, layout, runner, step, windows
 from loops.fast.compiled.kernels import OPTIONS, kernel
-from loops.fast.compiled.layout import Array, zeros
+from loops.fast.compiled.layout import LANES, Array, zeros
+from loops.fast.compiled.packing import pack, parts_of
 from loops.fast.compiled.pointers import Pointer, pointers
-from loops.fast.compiled.primitives import LANES
-from loops.fast.compiled.runner import parts_of
+from loops.fast.compiled.runner import Runner
+from loops.fast.compiled.tiles import COLUMNS
 from loops.fast.compiled.vectors import (
     compress,
     copy_transposed,
@@ -53,10 +55,10 @@ def test_step_is_near_float64_where_all_images_are_blank() -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names a processor of this family")
-def test_step_for_a_processor_of_less_width_is_near_float64() -> None:
+def test_step_for_a_processor_of_less_width_is_near_float64(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.fast.alone"],
-        env={**os.environ, **NARROW},
+        env={**os.environ, **NARROW, "NUMBA_CACHE_DIR": str(tmp_path)},
         capture_output=True,
         check=False,
         text=True,
@@ -64,15 +66,110 @@ def test_step_for_a_processor_of_less_width_is_near_float64() -> None:
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert found["columns"] == LANES
+    assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-6)
     assert max(found["ulps"]) < MOST_ULPS
+
+
+TRAIN_A_STEP = """
+from loops import data
+from loops.fast.compiled import layout, runner
+split = data.load().train.first(8)
+adam = layout.Adam(runner.np.zeros(1, "f4"), *[runner.np.float32(0)] * 3)
+runner.Runner(split, 8).run(runner.np.arange(8), layout.new_parameters(), adam)
+"""
 
 
 def test_what_was_compiled_ahead_is_what_the_step_loads(tmp_path: Path) -> None:
     """In a process of its own, as `tape --fast` starts it; then one file lies in the cache, not two."""
     own = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    for module in ("loops.fast.compiled.build", "tests.fast.alone"):
-        subprocess.run([sys.executable, "-m", module], env=own, check=True, capture_output=True)
+    for what in (("-m", "loops.fast.compiled.build"), ("-c", TRAIN_A_STEP)):
+        subprocess.run([sys.executable, *what], env=own, check=True, capture_output=True)
         assert len(list(tmp_path.rglob("*.nbc"))) == 1
+
+
+def test_code_for_another_processor_or_of_another_version_has_files_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def file_name() -> str:
+        step.compiled.cache_clear()
+        return str(step.compiled()._cache._cache_file._index_name)  # type: ignore[attr-defined]
+
+    own = file_name()
+    assert file_name() == own
+    monkeypatch.setattr(step, "COLUMNS", 1)
+    other_processor = file_name()
+    monkeypatch.undo()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"another version")
+    other_version = file_name()
+    monkeypatch.undo()
+    step.compiled.cache_clear()
+    assert len({own, other_processor, other_version}) == 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"no index"])
+def test_a_damaged_cache_is_as_none(damage: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step.compiled.cache_clear()
+    file = step.compiled()._cache._cache_file  # type: ignore[attr-defined]
+    (tmp_path / "index").write_bytes(damage)
+    monkeypatch.setattr(file, "_index_path", str(tmp_path / "index"))
+    assert not step.is_compiled()
+    weights, (pixels, labels) = new_weights(0), new_images(4, 0)
+    split = Split(pixels[..., None], labels)
+    parameters = layout.new_parameters()
+    parameters.weights[: layout.PARAMETERS] = pack(weights)
+    adam = layout.Adam(np.zeros(1, np.float32), *[np.float32(0)] * 3)
+    losses, _ = Runner(split, 4).run(np.arange(4), parameters, adam)
+    assert losses[0] == pytest.approx(gradients_in_float64(weights, pixels, labels)[1], rel=1e-6)
+    assert not (tmp_path / "index").exists()  # the next process finds none, and none that is damaged
+    step.compiled.cache_clear()
+
+
+def test_sizes_that_vectors_and_tiles_rest_on_divide_what_they_must() -> None:
+    for size in (layout.CHANNELS, layout.FILTERS, layout.HIDDEN, layout.ROOM, layout.ROOM_FOR_GRADIENTS):
+        assert size % layout.LANES == 0
+    assert layout.WINDOW_ROWS % layout.ROWS == layout.FILTERS % COLUMNS == layout.HIDDEN % COLUMNS == 0
+    assert layout.ROOM >= layout.PARAMETERS
+    assert layout.MAP < 2**24  # places are computed as floats
+
+
+@pytest.mark.parametrize(
+    ("pixels", "labels"),
+    [
+        (np.zeros((3, 28, 28, 1), np.float32), np.zeros(3, np.uint8)),
+        (np.zeros((3, 32, 32, 1), np.uint8), np.zeros(3, np.uint8)),
+        (np.zeros((3, 28, 28, 1), np.uint8), np.zeros(2, np.uint8)),
+        (np.zeros((3, 28, 28, 1), np.uint8), np.array([0, 10, 1], np.uint8)),
+    ],
+)
+def test_images_and_labels_that_pointers_cannot_take_are_refused(pixels: Array, labels: Array) -> None:
+    with pytest.raises(ValueError, match="the compiled step takes"):
+        Runner(Split(pixels, labels), 2)
+
+
+@pytest.mark.parametrize("order", [[0, 3], [-1, 0], [0], [0, 1, 2]])
+def test_an_order_of_images_that_are_not_there_is_refused(order: list[int]) -> None:
+    split = Split(np.zeros((3, 28, 28, 1), np.uint8), np.zeros(3, np.uint8))
+    adam = layout.Adam(np.zeros(1, np.float32), *[np.float32(0)] * 3)
+    with pytest.raises(ValueError, match="an order of 1 batches of 2 images"):
+        Runner(split, 2).run(np.array(order), layout.new_parameters(), adam)
+
+
+def test_a_thread_that_fails_lets_the_others_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "cores", lambda: 3)
+    own = Runner(Split(np.zeros((60, 28, 28, 1), np.uint8), np.zeros(60, np.uint8)), 60)
+    adam, order = layout.Adam(np.zeros(1, np.float32), *[np.float32(0)] * 3), np.arange(60)
+    own.run(order, layout.new_parameters(), adam)
+    real, last = own._step, own._scratch[-1]
+    assert real
+
+    def failing(*words: Any) -> None:
+        if words[4] is last:
+            raise MemoryError
+        real(*words)
+
+    own._step = failing
+    with pytest.raises(MemoryError):
+        own.run(order, layout.new_parameters(), adam)
 
 
 def test_compiling_ahead_is_begun_once_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from loops.batches import evaluation_stream, permutation
 from loops.config import TrainConfig
 from loops.data import FashionMnist
 from loops.fast import loop as fast
-from loops.fast.compiled import kernels, layout, primitives, runner, step
+from loops.fast.compiled import denormals, kernels, layout, runner, step, validation, variables
 from loops.fast.rungs import COMPILED, LADDER, POOL_FIRST, Rung, best_rung
 from loops.history import History
 from loops.metrics import RunningMetrics
@@ -179,7 +179,7 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
     model, optimizer, running = new_model(0), tf.keras.optimizers.Adam(), RunningMetrics()
     optimizer.build(model.trainable_variables)
     own = runner.Runner(small.train, 60)
-    parameters = runner.Variables(model, optimizer, running).read()
+    parameters = variables.Variables(model, optimizer, running).read()
     submit = own._pool.submit
     started: list[Any] = []
 
@@ -200,7 +200,7 @@ def test_compiled_step_lets_its_threads_go_when_one_cannot_start(
 def test_compiled_validation_is_the_models_own(images: int, fashion: FashionMnist) -> None:
     split, model = fashion.test.first(images), new_model(3)
     ours, theirs = RunningMetrics(), RunningMetrics()
-    found = runner.make_validation(model, ours, split)()
+    found = validation.make_validation(model, ours, split)()
     wanted = tape.validate(tape.make_test_step(model, theirs), evaluation_stream(split, 60), theirs)
     assert found.keys() == wanted.keys()
     assert found["val_loss"] == pytest.approx(wanted["val_loss"], rel=1e-6)
@@ -261,12 +261,12 @@ def test_control_word_is_set_and_restored() -> None:
 
     @njit(**kernels.OPTIONS)
     def halves(values: Array) -> tuple[float, float]:
-        before = primitives.flush_denormals()
+        before = denormals.flush_denormals()
         within = values[0] * np.float32(0.5)
-        primitives.set_control(before)
+        denormals.set_control(before)
         return within, values[0] * np.float32(0.5) * np.float32(1.5)
 
     within, after = halves(smallest)
     assert after != 0
-    if primitives.HAS_CONTROL:
+    if denormals.HAS_CONTROL:
         assert within == 0

@@ -75,6 +75,27 @@ def test_a_damaged_or_unwritable_cache_is_no_obstacle(
     assert fastest_rung(small.train, 60, CPU, lambda line: None) == "graph"
 
 
+def test_rungs_far_behind_are_timed_once_and_near_ones_again(
+    small: FashionMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[set[str], int]] = []
+
+    times = {"graph": 3.0, "parts": 1.4, "compiled": 1.0}
+
+    def medians(rungs: dict[str, Any], split: object, batch_size: int, rounds: int) -> dict[str, float]:
+        asked.append((set(rungs), rounds))
+        return {name: times[name] - len(asked) / 100 for name in rungs}
+
+    monkeypatch.setattr(module, "_medians", medians)
+    found = time_rungs({name: BY_KEY[name] for name in times}, small.train, 60)
+    assert asked == [(set(times), module.FIRST_ROUNDS), ({"parts", "compiled"}, module.ROUNDS)]
+    assert found == {"graph": 2.99, "parts": 1.38, "compiled": 0.98}
+    asked.clear()
+    far = {name: BY_KEY[name] for name in ("graph", "compiled")}
+    assert time_rungs(far, small.train, 60) == {"graph": 2.99, "compiled": 0.99}
+    assert len(asked) == 1
+
+
 def test_real_rungs_are_timed(small: FashionMnist) -> None:
     seconds = time_rungs({"graph": EPOCH, "pool-first": POOL_FIRST}, small.train, 50)
     assert all(0 < each < 10 for each in seconds.values())

@@ -80,6 +80,20 @@ def test_scores_are_told_before_the_pages_are_written(
     assert done == ["scores", "pages"]
 
 
+def test_pages_are_written_though_the_scores_cannot_be_printed(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(pages, "log_pages", lambda *_: done.append("pages"))
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run_experiment(Training("tape", CONFIG, small, CPU), tmp_path, options=RunOptions(on_scores=gone))
+    assert done == ["pages"]
+
+
 def test_histograms_of_gradients_are_those_of_all_images_at_once(small: FashionMnist) -> None:
     model, some = new_model(0), small.train.first(pages.GRADIENT_IMAGES)
     images, labels = prepare(some.images, some.labels)

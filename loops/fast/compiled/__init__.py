@@ -2,7 +2,9 @@
 
     pointers         arrays as compiled functions take them
     kernels          functions that only compiled functions call, compiled as one
-    primitives       sums held in vector registers, and where threads wait for each other
+    tiles            sums held in vector registers
+    threads          where threads meet
+    denormals        denormal numbers as 0
     vectors          vectors of floats as values
     layout           where each variable and each array of numbers lies
     first_stage      the first convolution stage, forward and backward
@@ -12,8 +14,12 @@
     dense            the two dense layers, the loss, forward and backward
     update           Adam, and copies of kernels as they are read
     step             all steps of a call, as every thread runs them
-    runner           the same as the fast loop calls it: variables in, variables out
+    build            compiles it ahead, in a process of its own
+    packing          variables in flat arrays, a batch in parts
+    variables        the model's variables, read and written
+    runner           steps as the fast loop calls them
+    validation       forward passes alone
 
-Pooling passes on the gradient of one place in four and ReLU not all of these: backward multiplies only the
-gradients that were passed on, where a dense convolution multiplies the zeros too.
+Pooling passes on the gradient of one place in four: backward multiplies only these, where a dense convolution
+multiplies the zeros too. The gradient of the second stage's input also skips what ReLU has stopped.
 """

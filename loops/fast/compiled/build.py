@@ -11,6 +11,7 @@ import numpy as np
 
 from loops.fast.compiled import layout, step
 from loops.fast.compiled.layout import zeros
+from loops.fast.compiled.packing import new_plan
 from loops.fast.compiled.pointers import pointers
 
 COMMAND = (sys.executable, "-m", "loops.fast.compiled.build")
@@ -35,11 +36,11 @@ def finish() -> None:
 def main() -> None:
     """Call the step with no step to do, which compiles it and keeps it on the disk."""
     own = layout.new_scratch(1)
-    numbers, counters = zeros(1, np.int64), zeros(step.COUNTERS, np.int64)
-    shared = layout.Shared(zeros(1), zeros(1), zeros(1), zeros(1, np.float64), numbers, counters)
-    examples = layout.Examples(zeros(1, np.uint8), zeros(1, np.uint8), numbers, np.float32(1))
+    order, hits, counters = (zeros(size, np.int64) for size in (1, 1, step.COUNTERS))
+    shared = layout.Shared(zeros(1), zeros(1), zeros(1), zeros(1, np.float64), hits, counters)
+    examples = layout.Examples(zeros(1, np.uint8), zeros(1, np.uint8), order, np.float32(1))
     adam = layout.Adam(zeros(1), *[np.float32(0)] * 3)
-    plan = layout.Plan(True, 1, 0, 1, 1, 1, 1)
+    plan = new_plan(1, threads=1, steps=0)
     arrays = (examples, layout.new_parameters(), shared, own, adam)
     step.compiled()(plan, *(pointers(each) for each in arrays))
 

@@ -15,11 +15,13 @@ from loops.fast.compiled.layout import (
     HIDDEN,
     HIDDEN_BIAS,
     HIDDEN_KERNEL,
+    LANES,
     OF_CLASSES,
+    ROWS,
     TAIL,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import COLUMNS, LANES, ROWS, add_tile, set_tile
+from loops.fast.compiled.tiles import COLUMNS, add_tile, set_tile
 from loops.fast.compiled.vectors import load, splat, store, total, where
 
 

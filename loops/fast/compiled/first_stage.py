@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from loops.fast.compiled.kernels import kernel
-from loops.fast.compiled.layout import CHANNELS, CONV1_BIAS, LINE, PIXEL_LINE, SIDE
-from loops.fast.compiled.primitives import LANES
+from loops.fast.compiled.layout import CHANNELS, CONV1_BIAS, LANES, LINE, PIXEL_LINE, SIDE
 from loops.fast.compiled.vectors import load, load_bytes, splat, store, where
 
 

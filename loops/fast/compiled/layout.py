@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+LANES = 16  # floats a vector: one register of AVX-512, two of AVX2, four of NEON
+ROWS = 4  # of a tile
 PIXELS = 28  # a side of an image
 IMAGE = PIXELS**2
 PIXEL_LINE = PIXELS + 1  # of a scaled image, which has the border of zeros that SAME padding asks for
@@ -24,8 +26,9 @@ CLASSES = 10
 PAIR = 2 * CHANNELS  # two neighbouring places lie side by side, and so do their rows of a kernel
 TAPS = 2 * PAIR  # the second kernel's inputs a filter
 CORNER_TAPS = 9  # products of a window in the second stage's forward pass
+KINDS = 4  # of blank windows: within, at the right edge, at the lower edge, at both
 WINDOW_ROWS = 12  # windows of which that pass makes the products at a time
-LIST = FILTERS + 16  # room for the filters of one place, and a vector beyond them
+LIST = FILTERS + LANES  # room for the filters of one place, and a vector beyond them
 BLOCK = FILTERS * HIDDEN  # entries of the hidden kernel that one window's features meet
 
 # Starts in the flat array of parameters, in the order of model.trainable_variables
@@ -43,10 +46,8 @@ PARAMETERS = CLASSIFIER_BIAS + CLASSES
 TAIL = HIDDEN_KERNEL  # where the hidden bias begins there
 OF_CLASSES = TAIL + HIDDEN  # the classifier's kernel, (class, unit)
 GRADIENTS = TAIL + PARAMETERS - HIDDEN_BIAS
-VECTOR = (
-    16  # floats: the rest of the last vector lies behind the last parameter and the last gradient, and is 0
-)
-ROOM, ROOM_FOR_GRADIENTS = (-(-size // VECTOR) * VECTOR for size in (PARAMETERS, GRADIENTS))
+# Vectors are read and written whole, so that zeros fill up the last one
+ROOM, ROOM_FOR_GRADIENTS = (-(-size // LANES) * LANES for size in (PARAMETERS, GRADIENTS))
 
 ALIGNMENT = 64  # bytes: a cache line, without which vector code loses up to a third
 
@@ -180,11 +181,11 @@ def new_scratch(part: int) -> Scratch:
         chosen1=zeros((part, PLACES), np.uint8),
         chosen2=zeros((part, WINDOWS * FILTERS), np.uint8),
         blank=blank,
-        live=zeros(part * WINDOWS + 3, np.int64),
+        live=zeros(part * WINDOWS + ROWS - 1, np.int64),
         stops=zeros(part, np.int64),
         copies=zeros(part * WINDOWS, np.int64),
         originals=zeros(part * WINDOWS, np.int64),
-        first_blank=zeros(4, np.int64),
+        first_blank=zeros(KINDS, np.int64),
         differences=zeros(CORNER_TAPS * WINDOW_ROWS * CHANNELS),
         sums=zeros(CORNER_TAPS * WINDOW_ROWS * FILTERS),
         hidden=zeros(part * HIDDEN),

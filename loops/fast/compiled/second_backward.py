@@ -1,6 +1,7 @@
 """The second stage, backward: the gradients of its kernel and bias, and of its input.
 
-Pooling passes a gradient on to one place of four and ReLU not all of these: only what passed is multiplied.
+Pooling passes a gradient on to one place of four: only these are multiplied. For the input's gradient, those
+that ReLU has stopped are left out too.
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from loops.fast.compiled.layout import (
     CONV2_BIAS,
     CONV2_KERNEL,
     FILTERS,
+    LANES,
     LINE,
     LIST,
     MAP,
@@ -21,7 +23,7 @@ from loops.fast.compiled.layout import (
     WINDOW_SIDE,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import LANES, WIDE, add_weighted_row_pairs
+from loops.fast.compiled.tiles import WIDE, add_weighted_row_pairs
 from loops.fast.compiled.vectors import (
     clear,
     compress,

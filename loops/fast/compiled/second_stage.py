@@ -20,14 +20,16 @@ from loops.fast.compiled.layout import (
     CONV2_KERNEL,
     CORNER_TAPS,
     FILTERS,
+    LANES,
     LINE,
     MAP,
     PAIR,
+    ROWS,
     WINDOW_ROWS,
     WINDOW_SIDE,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import COLUMNS, LANES, ROWS, set_tile
+from loops.fast.compiled.tiles import COLUMNS, set_tile
 from loops.fast.compiled.vectors import load, store
 
 

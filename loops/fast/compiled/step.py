@@ -1,7 +1,10 @@
 """What each thread runs: many steps, sharing out the parts of a batch and the blocks of the update."""
 
+import contextlib
 import functools
 import hashlib
+import pickle
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,36 +13,33 @@ import numpy as np
 from numba import njit
 from numba.core.registry import cpu_target
 
+from loops.fast.compiled.denormals import flush_denormals, set_control
 from loops.fast.compiled.dense import classify, hand_over, hidden_backward, hidden_forward
 from loops.fast.compiled.first_stage import first_backward, first_forward
 from loops.fast.compiled.kernels import OPTIONS, kernel
 from loops.fast.compiled.layout import (
     FILTERS,
     IMAGE,
+    LANES,
     MAP,
     PIXEL_LINE,
     PIXEL_MAP,
     PIXELS,
     PLACES,
     ROOM_FOR_GRADIENTS,
+    ROWS,
     SIDE,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import (
-    COLUMNS,
-    LANES,
-    ROWS,
-    flush_denormals,
-    meet,
-    set_control,
-    take_number,
-)
 from loops.fast.compiled.second_backward import gather_copies, second_backward
 from loops.fast.compiled.second_stage import second_forward
+from loops.fast.compiled.threads import meet, take_number
+from loops.fast.compiled.tiles import COLUMNS
 from loops.fast.compiled.update import lay_out, update_block, update_small
 from loops.fast.compiled.vectors import clear, load_bytes, splat, store
 from loops.fast.compiled.windows import list_windows
 
+DAMAGED = (EOFError, pickle.UnpicklingError)  # what a file of Numba's raises that was cut short
 TICKETS, ARRIVALS, ABORTED, COUNTERS = 0, 8, 16, 24  # a cache line of int64 each
 
 
@@ -136,27 +136,31 @@ def _train(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, ada
             return
 
 
+def run(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> None:
+    """Do plan.steps steps, as one of plan.threads threads."""
+    before = flush_denormals()
+    _train(plan, examples, parameters, shared, own, adam)
+    set_control(before)
+
+
 @functools.cache
-def compiled() -> Callable[..., int]:
+def compiled(*, kept: bool = True) -> Callable[..., None]:
     """The function `run`, compiled at its first call and kept where Numba keeps such things.
 
-    Numba looks at one file to see whether what it kept is still right; a number made of all files here,
-    which it takes into account as part of the function, makes it look at all.
+    Numba looks at one file to see whether what it kept is still right, and numbers its files anew when that
+    one changed. So the name under which it keeps the function holds a digest of all files here and of the
+    processor: no other version of the code and no other processor's is ever taken for this one. Without
+    `kept` nothing is read or written.
     """
     texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    sources = int.from_bytes(hashlib.sha256(b"".join([*texts, bytes([COLUMNS])])).digest()[:6], "big")
-
-    def run(plan: Any, examples: Any, parameters: Any, shared: Any, own: Any, adam: Any) -> int:
-        """Do plan.steps steps, as one of plan.threads threads."""
-        before = flush_denormals()
-        _train(plan, examples, parameters, shared, own, adam)
-        set_control(before)
-        return sources
-
+    target = repr((cpu_target.target_context.codegen().magic_tuple(), COLUMNS)).encode()
+    digest = hashlib.sha256(b"".join([*texts, target])).hexdigest()[:16]
+    function = types.FunctionType(run.__code__, run.__globals__, f"run_{digest}")
+    function.__qualname__ = function.__name__
     try:
-        return njit(**OPTIONS, cache=True)(run)
+        return njit(**OPTIONS, cache=kept)(function)
     except RuntimeError:  # no place for a cache
-        return njit(**OPTIONS)(run)
+        return njit(**OPTIONS)(function)
 
 
 def is_compiled() -> bool:
@@ -168,4 +172,14 @@ def is_compiled() -> bool:
     if not hasattr(cache, "_cache_file"):  # Numba found no place for a cache
         return False
     wanted = cache._index_key(None, cpu_target.target_context.codegen())[1:]
-    return any(key[1:] == wanted for key in cache._cache_file._load_index())
+    try:
+        return any(key[1:] == wanted for key in cache._cache_file._load_index())
+    except (*DAMAGED, OSError):
+        return False
+
+
+def forget() -> None:
+    """Remove the index of what is kept, if that can be done, so that it is compiled and kept anew."""
+    with contextlib.suppress(OSError):
+        Path(compiled()._cache._cache_file._index_path).unlink(missing_ok=True)  # type: ignore[attr-defined]
+    compiled.cache_clear()

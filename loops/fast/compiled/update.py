@@ -18,14 +18,15 @@ from loops.fast.compiled.layout import (
     HIDDEN,
     HIDDEN_BIAS,
     HIDDEN_KERNEL,
+    LANES,
     OF_CLASSES,
     ROOM_FOR_GRADIENTS,
     TAIL,
     TAPS,
     WINDOWS,
 )
-from loops.fast.compiled.primitives import COLUMNS, LANES
 from loops.fast.compiled.second_stage import lay_out_products
+from loops.fast.compiled.tiles import COLUMNS
 from loops.fast.compiled.vectors import clear, copy_transposed, load, root, splat, store
 
 

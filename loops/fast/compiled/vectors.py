@@ -21,8 +21,9 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, register_model
 
 from loops.fast.compiled.kernels import kernel
+from loops.fast.compiled.layout import LANES
 from loops.fast.compiled.pointers import INDEX
-from loops.fast.compiled.primitives import LANES, VECTOR, WORD, splat_of
+from loops.fast.compiled.tiles import VECTOR, WORD, splat_of
 
 BYTES, WORDS = (ir.VectorType(kind, LANES) for kind in (ir.IntType(8), WORD))
 MASK = ir.VectorType(ir.IntType(1), LANES)

@@ -7,10 +7,7 @@ where the border of zeros lies under them: so of each kind one is computed, for 
 from typing import Any
 
 from loops.fast.compiled.kernels import kernel
-from loops.fast.compiled.layout import SIDE, WINDOW_SIDE, WINDOWS
-from loops.fast.compiled.primitives import ROWS
-
-KINDS = 4  # of blank windows: within, at the right edge, at the lower edge, at both
+from loops.fast.compiled.layout import KINDS, ROWS, SIDE, WINDOW_SIDE, WINDOWS
 
 
 @kernel

@@ -1,6 +1,5 @@
-"""What Numba does not say for itself: sums in vector registers, threads that meet, denormals as 0."""
+"""Sums of products held in vector registers: tiles of matrix products, and weighted sums of rows."""
 
-import platform
 from typing import Any
 
 from llvmlite import ir
@@ -9,22 +8,13 @@ from numba.core import cgutils, config
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
-from loops.fast.compiled.kernels import kernel
+from loops.fast.compiled.layout import LANES, ROWS
 from loops.fast.compiled.pointers import INDEX
 
-LANES = 16  # floats a vector: one register of AVX-512, two of AVX2, four of NEON
 ROW_VECTORS = 4  # vectors of one row of `add_weighted_row_pairs`
-ROWS = 4  # of a tile
-WIDE = "+avx512f" in (
-    config.CPU_FEATURES or get_host_cpu_features()
-)  # eight vectors of sums fit the registers
+FEATURES = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+WIDE = "+avx512f" in FEATURES  # eight vectors of sums fit the registers
 COLUMNS = 2 * LANES if WIDE else LANES  # of a tile
-
-# Bits of MXCSR that take denormals for 0, as operands and as results (Intel 64 manual, vol. 1, 10.2.3)
-DENORMALS_ARE_0, FLUSH_TO_0 = 1 << 6, 1 << 15
-FLUSH_ON_ARM = 1 << 24  # of FPCR, for both (Arm Architecture Reference Manual, FPCR.FZ)
-SPINS = 2_000  # looks at a counter before a waiting thread gives way to others
-
 WORD = ir.IntType(32)
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
@@ -202,133 +192,3 @@ def _generate_row_pairs(context: Any, builder: Any, signature: Any, values: Any)
         add(0)
         add(1)
     return context.get_dummy_value()
-
-
-@intrinsic
-def flush_denormals(typingctx: Any) -> Any:
-    """Take denormal numbers for 0 in this thread from now on; gives what `set_control` restores.
-
-    TensorFlow does so in its own threads. An Intel core takes some hundred cycles for each of them, and
-    Adam's slots of weights without a gradient decay into them after some hundred steps.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if not _CONTROL:
-            return INDEX(0)
-        before = _CONTROL.read(builder)
-        _CONTROL.write(builder, builder.or_(before, INDEX(_CONTROL.flush)))
-        return before
-
-    return types.int64(), generate
-
-
-@intrinsic
-def set_control(typingctx: Any, word: Any) -> Any:
-    """Set the control word of this thread's floating-point unit, as `flush_denormals` gave it."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if _CONTROL:
-            _CONTROL.write(builder, values[0])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
-
-
-class _Mxcsr:
-    """The control word of x86's vector unit, which goes by way of memory."""
-
-    flush = DENORMALS_ARE_0 | FLUSH_TO_0
-
-    @staticmethod
-    def read(builder: Any) -> Any:
-        place = cgutils.alloca_once(builder, WORD)
-        _Mxcsr._call(builder, "llvm.x86.sse.stmxcsr", place)
-        return builder.zext(builder.load(place), INDEX)
-
-    @staticmethod
-    def write(builder: Any, word: Any) -> None:
-        place = cgutils.alloca_once(builder, WORD)
-        builder.store(builder.trunc(word, WORD), place)
-        _Mxcsr._call(builder, "llvm.x86.sse.ldmxcsr", place)
-
-    @staticmethod
-    def _call(builder: Any, name: str, place: Any) -> None:
-        pointer = ir.IntType(8).as_pointer()
-        function = ir.FunctionType(ir.VoidType(), [pointer])
-        callee = cgutils.get_or_insert_function(builder.module, function, name)
-        builder.call(callee, [builder.bitcast(place, pointer)])
-
-
-class _Fpcr:
-    """The control word of ARM's unit, by LLVM's names: inline assembly would need a parser of it."""
-
-    flush = FLUSH_ON_ARM
-
-    @staticmethod
-    def read(builder: Any) -> Any:
-        function = ir.FunctionType(INDEX, [])
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.get.fpcr"), []
-        )
-
-    @staticmethod
-    def write(builder: Any, word: Any) -> None:
-        function = ir.FunctionType(ir.VoidType(), [INDEX])
-        builder.call(
-            cgutils.get_or_insert_function(builder.module, function, "llvm.aarch64.set.fpcr"), [word]
-        )
-
-
-_CONTROL: Any = {"x86_64": _Mxcsr, "AMD64": _Mxcsr, "aarch64": _Fpcr, "arm64": _Fpcr}.get(platform.machine())
-HAS_CONTROL = _CONTROL is not None
-
-
-@intrinsic
-def take_number(typingctx: Any, counters: Any, which: Any) -> Any:
-    """The value of counters[which] (int64), which is one larger afterwards, whatever other threads do."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start, place = values
-        return builder.atomic_rmw("add", builder.gep(start, [place]), INDEX(1), "seq_cst")
-
-    return types.int64(counters, types.int64), generate
-
-
-@intrinsic
-def _look_at(typingctx: Any, counters: Any, which: Any) -> Any:
-    """The value of counters[which] as other threads left it."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start, place = values
-        return builder.load_atomic(builder.gep(start, [place]), "seq_cst", 8)
-
-    return types.int64(counters, types.int64), generate
-
-
-@intrinsic
-def _give_way(typingctx: Any) -> Any:
-    """Let another thread have this core (POSIX sched_yield)."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        function = ir.FunctionType(WORD, [])
-        builder.call(cgutils.get_or_insert_function(builder.module, function, "sched_yield"), [])
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-@kernel
-def meet(counters: Any, which: int, arrivals: int, aborted: int) -> bool:
-    """Count this thread in, and wait until `arrivals` threads were counted since the counter was 0.
-
-    False if counters[aborted] was set meanwhile, since one of them will never come.
-    """
-    take_number(counters, which)
-    spins = 0
-    while _look_at(counters, which) < arrivals:
-        if _look_at(counters, aborted) != 0:
-            return False
-        spins += 1
-        if spins > SPINS:
-            _give_way()
-    return True
