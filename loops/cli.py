@@ -65,6 +65,11 @@ def _run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f"error: {error}; activate the environment (. .venv/bin/activate)", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is not None:  # a file's, which is ours to explain
+            raise
+        print(f"error: the output cannot be written ({error.strerror or error})", file=sys.stderr)
+        return 1
     except Stopped as stopped:
         print(f"\n{stopped}", file=sys.stderr)
         return exit_code(stopped.number)
@@ -72,6 +77,8 @@ def _run(options: argparse.Namespace) -> int:
 
 def entry() -> None:
     """`python -m loops` and the installed command."""
+    if sys.stdout is None:  # closed by who called: nobody reads
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     _leave(main())
 
 

@@ -1,5 +1,6 @@
 """The command line: what it refuses, with which exit code, and that a usage error is instant."""
 
+import errno
 import json
 import os
 import signal
@@ -128,7 +129,12 @@ def test_help_and_usage_errors_do_not_import_tensorflow() -> None:
 
 @pytest.mark.parametrize(
     ("code", "closing", "wanted"),
-    [(0, "", 0), (1, "", 1), (3, "sys.stdout = None", 3), (0, "sys.stdout = open('/dev/full', 'w')", 1)],
+    [
+        (0, "", 0),
+        (1, "", 1),
+        (3, "sys.stdout = None", 3),  # as it is where standard output is closed
+        (0, "sys.stdout = open('/dev/full', 'w')", 1),
+    ],
 )
 def test_process_ends_with_the_code_and_all_that_was_printed(code: int, closing: str, wanted: int) -> None:
     program = (
@@ -140,6 +146,17 @@ def test_process_ends_with_the_code_and_all_that_was_printed(code: int, closing:
     assert done.stdout == ("before" if closing else "before last")
     assert done.stderr.startswith("error: the output cannot be written" if "full" in closing else "")
     assert "Traceback" not in done.stderr
+
+
+def test_output_that_is_full_in_the_middle_is_an_error_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(options: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(train, "run", full)
+    assert cli.main(["tape"]) == 1
+    assert capsys.readouterr().err == "error: the output cannot be written (No space left on device)\n"
 
 
 @pytest.mark.parametrize(
