@@ -94,6 +94,21 @@ def test_pages_are_written_though_the_scores_cannot_be_printed(
     assert done == ["pages"]
 
 
+def test_scores_are_on_the_disk_before_the_pages_are_drawn(
+    small: FashionMnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a kill while they are drawn would leave them."""
+    found: list[bool] = []
+
+    def look(*_: object) -> None:
+        (folder,) = tmp_path.iterdir()
+        found.append("test_accuracy" in read(folder).Tags()["tensors"])
+
+    monkeypatch.setattr(pages, "log_pages", look)
+    run_experiment(Training("tape", CONFIG, small, CPU), tmp_path)
+    assert found == [True]
+
+
 def test_histograms_of_gradients_are_those_of_all_images_at_once(small: FashionMnist) -> None:
     model, some = new_model(0), small.train.first(pages.GRADIENT_IMAGES)
     images, labels = prepare(some.images, some.labels)
