@@ -1,10 +1,8 @@
 """Options, fixtures and the closing table of `pytest bench`; one process measures one device."""
 
-import argparse
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bench.gpu_process import measure_gpu
+from bench.options import add_options, refuse_bad_values
 from bench.report.closing import closing_table
 from loops import data
 from loops import device as devices
@@ -37,50 +36,12 @@ ELSEWHERE = pytest.StashKey[list[dict[str, Any]]]()  # rows that the GPU's own p
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the bench alone."""
-    group = parser.getgroup("fit-vs-tape")
-    group.addoption("--device", choices=("cpu", "gpu", "all"), default="all", help="what to measure (all)")
-    group.addoption("--epochs", type=int, default=3, help="epochs of the full trainings (3)")
-    group.addoption(
-        "--pairs",
-        type=int,
-        default=96,
-        help="pairs of blocks behind a headline (96)",
-    )
-    group.addoption(
-        "--case",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="CASE.py",
-        help="measure this case in place of the CNN; may be repeated (see docs/diagnose.md)",
-    )
-    group.addoption(
-        "--board", type=Path, default=Path("runs"), help="for TensorBoard: trainings and figures (runs)"
-    )
-    group.addoption("--no-board", action="store_true", help="write nothing for TensorBoard")
-    # Of the GPU's own process, whose figures are written by the process that started it
-    group.addoption("--no-figures", action="store_true", help=argparse.SUPPRESS)
-    group.addoption(
-        "--peers",
-        type=Path,
-        nargs="?",
-        const=Path(sys.executable),
-        metavar="PYTHON",
-        help="time PyTorch's and JAX's steps too, by this interpreter (default: this one)",
-    )
-    group.addoption("--grid", action="store_true", help="every loop variant at every batch size")
+    add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start TensorFlow on the one device of this process, before a test module imports it."""
-    if min(config.getoption("--epochs"), config.getoption("--pairs") - 1) < 1:
-        raise pytest.UsageError("--epochs must be at least 1 and --pairs at least 2")
-    missing = [str(path) for path in config.getoption("--case") if not path.is_file()]
-    if missing:
-        raise pytest.UsageError(f"--case {missing[0]}: is not a file")
-    peers = config.getoption("--peers")
-    if peers and not (peers.is_file() and os.access(peers, os.X_OK)):
-        raise pytest.UsageError(f"--peers {peers}: is no program; write --peers=PYTHON, or --peers last")
+    refuse_bad_values(config)
     if config.getoption("--device") == "all" and not (config.option.help or config.option.collectonly):
         config.stash[PROBE] = devices.look_for_gpu(ENVIRONMENT)  # while this process starts TensorFlow
     config.addinivalue_line("markers", "grid: only with --grid")

@@ -181,7 +181,7 @@ def test_step_is_compiled_ahead_only_where_it_may_be_used(
     found: list[int] = []
     monkeypatch.setattr("loops.data.load", lambda folder: small)
     monkeypatch.setattr(device, "may_have_gpu", lambda: gpu)
-    monkeypatch.setattr(train, "_begin_to_compile", lambda: found.append(1))
+    monkeypatch.setattr("loops.fast.compiled.build.begin", lambda: found.append(1))
     monkeypatch.setattr(train, "start", lambda *_, **__: sys.exit(9))
     with pytest.raises(SystemExit):
         cli.main(["tape", "--runs", str(tmp_path), *options])

@@ -33,9 +33,9 @@ def train_step(weights: Any, momenta: Any, velocities: Any, count: Any, images: 
     one, two = BETAS
     rate = LEARNING_RATE * jnp.sqrt(1 - two**count) / (1 - one**count)
     new = []
-    for weight, momentum, velocity, gradient in zip(weights, momenta, velocities, gradients, strict=True):
-        momentum = one * momentum + (1 - one) * gradient  # noqa: PLW2901
-        velocity = two * velocity + (1 - two) * gradient**2  # noqa: PLW2901
+    for weight, first, second, gradient in zip(weights, momenta, velocities, gradients, strict=True):
+        momentum = one * first + (1 - one) * gradient
+        velocity = two * second + (1 - two) * gradient**2
         new.append((weight - rate * momentum / (jnp.sqrt(velocity) + EPSILON), momentum, velocity))
     return loss, *([three[axis] for three in new] for axis in range(3)), count + 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.report.rows import Row, control_of, ratio_of
+from bench.report.rows import Row, control_of, ratio_of, where
 from loops.measure.ratios import verdict
 
 
@@ -38,3 +38,15 @@ def verdict_among(rows: Sequence[Row]) -> Callable[[Row], str]:
         return "A/A control" if row.get("control") else verdict(ratio_of(row), control_of(rows, row))
 
     return word
+
+
+def measured(rows: Sequence[Row]) -> dict[str, Callable[[Row], str]]:
+    """The columns of a step that was timed against fit()'s: where, at which batch size, and what came out."""
+    return {
+        "device": where,
+        "batch": batch_size,
+        "ms/step": milliseconds,
+        "images/s": rate,
+        "ratio to fit [95 %]": ratio,
+        "verdict": verdict_among(rows),
+    }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.report.columns import arm, batch_size, milliseconds, rate, ratio, verdict_among
+from bench.report.columns import arm, measured
 from bench.report.rows import Row, fastest_rungs, of_kind, place, ratio_of, where
 from bench.report.table import Columns, Table, table_of
 
@@ -20,12 +20,7 @@ def peers_table(rows: Sequence[Row]) -> Table:
     columns: Columns = {
         "framework": arm,
         "version": lambda row: str(row["version"]),
-        "device": where,
-        "batch": batch_size,
-        "ms/step": milliseconds,
-        "images/s": rate,
-        "ratio to fit [95 %]": ratio,
-        "verdict": verdict_among(rows),
+        **measured(rows),
         "tape --fast to fit, both with input [95 %]": of_ours,
     }
     ordered = sorted(of_kind(rows, "peer"), key=lambda row: (where(row), row["batch_size"], row["arm"]))

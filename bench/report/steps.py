@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 
-from bench.report.columns import arm, batch_size, milliseconds, rate, ratio, verdict_among
+from bench.report.columns import arm, batch_size, measured, milliseconds, rate, ratio, verdict_among
 from bench.report.floor import times_the_floor, times_the_sparse_floor
 from bench.report.rows import Row, fastest_rungs, of_kind, where
 from bench.report.table import Columns, Table, table_of
@@ -34,12 +34,7 @@ def batch_table(rows: Sequence[Row]) -> Table:
     steps = [row for row in of_kind(rows, "step") if not row["control"]]
     columns: Columns = {
         "step": arm,
-        "device": where,
-        "batch": batch_size,
-        "ms/step": milliseconds,
-        "images/s": rate,
-        "ratio to fit [95 %]": ratio,
-        "verdict": verdict_among(rows),
+        **measured(rows),
     }
     ordered = sorted(steps, key=lambda row: (where(row), row["arm"], row["batch_size"]))
     return table_of("Step time by batch size", columns, [row for row in ordered if _is_swept(row, steps)])
@@ -87,12 +82,7 @@ def ladder_table(rows: Sequence[Row]) -> Table:
     picked = fastest_rungs(rows)
     columns: Columns = {
         "rung": arm,
-        "device": where,
-        "batch": batch_size,
-        "ms/step": milliseconds,
-        "images/s": rate,
-        "ratio to fit [95 %]": ratio,
-        "verdict": verdict_among(rows),
+        **measured(rows),
         "times the dense floor": functools.partial(times, times_the_floor),
         "times the sparse floor": functools.partial(times, times_the_sparse_floor),
         "against fit's bits": _bits,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loops import device
+from loops.commands import rungs
 from loops.commands import workers as several
 from loops.commands.joined import work
 from loops.commands.options import (
@@ -21,13 +21,11 @@ from loops.commands.options import (
     seed,
     start,
 )
-from loops.config import RUNGS, TrainConfig
-from loops.device import Device
+from loops.config import TrainConfig
 from loops.errors import UserError
 from loops.history import CURVE_EVERY
 
 if TYPE_CHECKING:
-    from loops.data import FashionMnist
     from loops.distribute.workers import Workers
     from loops.evaluate import Evaluation
     from loops.history import History
@@ -46,13 +44,7 @@ def add_to(commands: Subparsers) -> None:
         parser = add_command(commands, name, summary, run)
         _add_options(parser)
         if name == "tape":
-            help_fast = "train the same mathematics the fastest way, which rounds differently (docs/speed.md)"
-            parser.add_argument("--fast", action="store_true", help=help_fast)
-            parser.add_argument(
-                "--rung",
-                choices=RUNGS,
-                help="with this rung of the fast loop; --fast alone takes the one that is fastest here",
-            )
+            rungs.add_options(parser)
             several.add_options(parser)
         else:
             several.add_refused_options(parser)
@@ -98,15 +90,14 @@ def run(options: argparse.Namespace) -> int:
     if several.is_launcher(options):
         return several.start_workers(options, config)
     images = load_images(options)
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not device.may_have_gpu())
-    if loops == ("fast",) and config.rung in (None, "compiled") and on_cpu:
-        _begin_to_compile()
+    if loops == ("fast",):
+        rungs.begin_to_compile(config, options.device)
     where = start(options.device, threads_an_op=several.threads_an_op(config))
     _warn_of_a_large_batch(config.batch_size, len(images.train))
     from loops.run.context import Training
 
     if loops == ("fast",):
-        config = _with_rung(config, images, where, resumed=resume is not None)
+        config = rungs.settled(config, images, where, resumed=resume is not None)
     trainings = [Training(loop, config, images, where) for loop in loops]
     return _train_all(trainings, options, resume)
 
@@ -115,7 +106,7 @@ def _settled(options: argparse.Namespace) -> tuple[tuple[str, ...], TrainConfig,
     """The loops, their config, and the run to go on with."""
     given = given_settings(options)
     loops: tuple[str, ...] = ("fit", "tape") if options.command == "both" else (options.command,)
-    if getattr(options, "fast", False) or getattr(options, "rung", None):
+    if rungs.are_asked_for(options):
         loops = ("fast",)
     if not getattr(options, "resume", None):
         return loops, TrainConfig(**several.shards_of(options) | given), None
@@ -150,22 +141,6 @@ def _run_clustered(options: argparse.Namespace) -> int:
         return _train_all([training], options, resume, workers)
 
     return work(options, settle, train)
-
-
-def _with_rung(config: TrainConfig, images: "FashionMnist", where: Device, *, resumed: bool) -> TrainConfig:
-    """The config with the rung that is fastest on this machine, where it names none."""
-    from loops.fast.rungs import BY_KEY, runs_on
-
-    if config.rung is None:
-        if resumed:  # of a run that was begun before rungs were named
-            return config
-        from loops.measure.rungs import fastest_rung
-
-        return replace(config, rung=fastest_rung(images.train, config.batch_size, where, print))
-    if not runs_on(BY_KEY[config.rung], where.kind):
-        whose = "this run's rung is" if resumed else "--rung"
-        raise UserError(f"{whose} {config.rung}: its kernels are compiled for a CPU. Add --device cpu.")
-    return config
 
 
 def _warn_of_a_large_batch(batch_size: int, count: int) -> None:
@@ -229,17 +204,7 @@ def _print_heading(training: "Training", workers: int) -> None:
         f"learning rate {config.learning_rate}, seed {config.seed}{several.shown(config, workers)}"
     )
     if training.loop == "fast":
-        from loops.fast.rungs import rung_of
-
-        rung = rung_of(config.rung, training.device.kind)
-        print(f"rung: {rung.name}")
-
-
-def _begin_to_compile() -> None:
-    from loops.fast.compiled import build
-
-    if build.begin():
-        print("compiling the fast step for some seconds, once a checkout …", file=sys.stderr)
+        print(f"rung: {rungs.name_of(config, training.device)}")
 
 
 def _judge(trainings: "Sequence[Training]", outcomes: "Sequence[Outcome]") -> int:

@@ -12,6 +12,7 @@ from loops.fast.compiled.layout import Array, zeros
 from loops.fast.compiled.packing import new_plan, pack, unpack
 from loops.fast.compiled.pointers import pointers
 from loops.fast.compiled.tiles import COLUMNS
+from tests import numpy_reference
 
 SHAPES = ((2, 2, 1, 32), (32,), (2, 2, 32, 64), (64,), (3136, 128), (128,), (128, 10), (10,))
 
@@ -28,9 +29,9 @@ def new_weights(seed: int) -> list[Array]:
 
 
 def new_images(count: int, seed: int) -> tuple[Array, Array]:
-    """Images with a blank frame, as clothes have; the first is blank, the second lit in one corner only."""
+    """Images (n, 28, 28, 1) with a blank frame; the first is blank, the second lit in one corner only."""
     random = np.random.default_rng(seed)
-    images = random.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+    images = random.integers(0, 256, (count, 28, 28, 1)).astype(np.uint8)
     for n, image in enumerate(images):
         top, left = n % 9, n % 7
         image[:top], image[:, :left], image[28 - left :], image[:, 28 - top :] = 0, 0, 0, 0
@@ -61,60 +62,6 @@ def gradients_of_a_step(weights: list[Array], images: Array, labels: Array) -> t
     return found, float(shared.losses.sum()), int(shared.hits.sum())
 
 
-def gradients_in_float64(
-    weights: list[Array], images: Array, labels: Array
-) -> tuple[list[Array], float, int]:
-    """The same by NumPy, with nothing of ours in it: convolutions as sums over shifted maps."""
-    kernel1, bias1, kernel2, bias2, hidden, hidden_bias, last, last_bias = [
-        w.astype(np.float64) for w in weights
-    ]
-    pixels = images[..., None].astype(np.float64) * np.float32(1 / 255)
-    maps1, chosen1 = _stage(pixels, kernel1, bias1)
-    maps2, chosen2 = _stage(maps1, kernel2, bias2)
-    flat = maps2.reshape(len(images), -1)
-    units = np.maximum(flat @ hidden + hidden_bias, 0)
-    logits = units @ last + last_bias
-    odds = np.exp(logits - logits.max(1, keepdims=True))
-    odds /= odds.sum(1, keepdims=True)
-    wanted = np.eye(10)[labels]
-    back = (odds - wanted) / len(images)
-    delta = back @ last.T * (units > 0)
-    above2 = (delta @ hidden.T).reshape(maps2.shape)
-    of_kernel2, of_bias2, above1 = _stage_back(maps1, kernel2, maps2, chosen2, above2)
-    of_kernel1, of_bias1, _ = _stage_back(pixels, kernel1, maps1, chosen1, above1)
-    found = [of_kernel1, of_bias1, of_kernel2, of_bias2]
-    found += [flat.T @ delta, delta.sum(0), units.T @ back, back.sum(0)]
-    loss = -np.log((odds * wanted).sum(1)).sum()
-    return found, float(loss), int((logits.argmax(1) == labels).sum())
-
-
-def _stage(inputs: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
-    """Convolution 2×2 with SAME padding, pooling 2×2, bias and ReLU; and which place was the largest."""
-    bordered = np.pad(inputs, ((0, 0), (0, 1), (0, 1), (0, 0)))
-    _, height, width, _ = inputs.shape
-    sums = sum(bordered[:, i : i + height, j : j + width] @ kernel[i, j] for i in (0, 1) for j in (0, 1))
-    places = np.stack([sums[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
-    return np.maximum(places.max(0) + bias, 0), places.argmax(0)
-
-
-def _stage_back(
-    inputs: Array, kernel: Array, maps: Array, chosen: Array, above: Array
-) -> tuple[Array, Array, Array]:
-    """The gradients of a stage's kernel, bias and inputs."""
-    above = above * (maps > 0)
-    images, height, width, _ = inputs.shape
-    sums = np.zeros((images, height, width, above.shape[-1]))
-    for place in range(4):
-        sums[:, place // 2 :: 2, place % 2 :: 2] = above * (chosen == place)
-    bordered = np.pad(inputs, ((0, 0), (0, 1), (0, 1), (0, 0)))
-    of_inputs, of_kernel = np.zeros(bordered.shape), np.zeros(kernel.shape)
-    for i in (0, 1):
-        for j in (0, 1):
-            of_kernel[i, j] = np.einsum("nhwc,nhwf->cf", bordered[:, i : i + height, j : j + width], sums)
-            of_inputs[:, i : i + height, j : j + width] += sums @ kernel[i, j].T
-    return of_kernel, above.sum((0, 1, 2)), of_inputs[:, :height, :width]
-
-
 def ulps(found: list[Array], wanted: list[Array]) -> list[float]:
     """The largest difference of each gradient, in units in the last place of its largest entry."""
     pairs = zip(found, wanted, strict=True)
@@ -124,7 +71,9 @@ def ulps(found: list[Array], wanted: list[Array]) -> list[float]:
 def main() -> None:
     """Print how far a step is from float64, as JSON."""
     weights, (images, labels) = new_weights(0), new_images(21, 0)
-    found, wanted = (each(weights, images, labels) for each in (gradients_of_a_step, gradients_in_float64))
+    found, wanted = (
+        each(weights, images, labels) for each in (gradients_of_a_step, numpy_reference.gradients)
+    )
     print(
         json.dumps({"columns": COLUMNS, "ulps": ulps(found[0], wanted[0]), "losses": [found[1], wanted[1]]})
     )

@@ -31,7 +31,8 @@ from loops.fast.compiled.vectors import (
     store,
     total,
 )
-from tests.fast.alone import gradients_in_float64, gradients_of_a_step, new_images, new_weights, ulps
+from tests import numpy_reference
+from tests.fast.alone import gradients_of_a_step, new_images, new_weights, ulps
 
 MOST_ULPS = 32  # of the largest entry of each gradient
 NARROW = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2,+popcnt,+bmi,+bmi2"}
@@ -40,7 +41,9 @@ NARROW = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+s
 @pytest.mark.parametrize("images", [1, 3, 4, 5, 21, 61])
 def test_step_is_near_float64_at_any_batch_size(images: int) -> None:
     weights, (pixels, labels) = new_weights(images), new_images(images, images)
-    found, wanted = (each(weights, pixels, labels) for each in (gradients_of_a_step, gradients_in_float64))
+    found, wanted = (
+        each(weights, pixels, labels) for each in (gradients_of_a_step, numpy_reference.gradients)
+    )
     assert max(ulps(found[0], wanted[0])) < MOST_ULPS
     assert found[1] == pytest.approx(wanted[1], rel=1e-6)
     assert found[2] == wanted[2]
@@ -48,8 +51,10 @@ def test_step_is_near_float64_at_any_batch_size(images: int) -> None:
 
 def test_step_is_near_float64_where_all_images_are_blank() -> None:
     weights, labels = new_weights(1), np.arange(9, dtype=np.uint8)
-    pixels = np.zeros((9, 28, 28), np.uint8)
-    found, wanted = (each(weights, pixels, labels)[0] for each in (gradients_of_a_step, gradients_in_float64))
+    pixels = np.zeros((9, 28, 28, 1), np.uint8)
+    found, wanted = (
+        each(weights, pixels, labels)[0] for each in (gradients_of_a_step, numpy_reference.gradients)
+    )
     assert not found[0].any()
     assert max(ulps(found[1:], wanted[1:])) < MOST_ULPS
 
@@ -114,12 +119,12 @@ def test_a_damaged_cache_is_as_none(damage: bytes, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(file, "_index_path", str(tmp_path / "index"))
     assert not step.is_compiled()
     weights, (pixels, labels) = new_weights(0), new_images(4, 0)
-    split = Split(pixels[..., None], labels)
+    split = Split(pixels, labels)
     parameters = layout.new_parameters()
     parameters.weights[: layout.PARAMETERS] = pack(weights)
     adam = layout.Adam(np.zeros(1, np.float32), *[np.float32(0)] * 3)
     losses, _ = Runner(split, 4).run(np.arange(4), parameters, adam)
-    assert losses[0] == pytest.approx(gradients_in_float64(weights, pixels, labels)[1], rel=1e-6)
+    assert losses[0] == pytest.approx(numpy_reference.gradients(weights, pixels, labels)[1], rel=1e-6)
     assert not (tmp_path / "index").exists()  # the next process finds none, and none that is damaged
     step.compiled.cache_clear()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loops import cli
-from loops.commands import train
+from loops.commands import rungs
 from loops.config import RUNGS, TrainConfig
 from loops.data import FashionMnist
 from loops.device import Device
@@ -128,16 +128,16 @@ def test_a_run_keeps_its_rung_and_one_from_before_there_were_names_has_none(
 ) -> None:
     asked = timed(monkeypatch, dict.fromkeys(RUNGS, 2.0) | {"graph": 1.0})
     named, unnamed = TrainConfig(rung="parts"), TrainConfig()
-    assert train._with_rung(named, small, CPU, resumed=False) == named
-    assert train._with_rung(unnamed, small, CPU, resumed=True) == unnamed
+    assert rungs.settled(named, small, CPU, resumed=False) == named
+    assert rungs.settled(unnamed, small, CPU, resumed=True) == unnamed
     assert not asked
-    assert train._with_rung(unnamed, small, CPU, resumed=False).rung == "graph"
+    assert rungs.settled(unnamed, small, CPU, resumed=False).rung == "graph"
 
 
 @pytest.mark.parametrize(("resumed", "whose"), [(True, "this run's rung is"), (False, "--rung")])
 def test_the_compiled_step_is_refused_on_a_gpu(whose: str, *, resumed: bool, small: FashionMnist) -> None:
     with pytest.raises(UserError, match=f"{whose} compiled.*Add --device cpu"):
-        train._with_rung(TrainConfig(rung="compiled"), small, GPU, resumed=resumed)
+        rungs.settled(TrainConfig(rung="compiled"), small, GPU, resumed=resumed)
 
 
 def test_an_unknown_rung_is_refused_at_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Sums of products held in vector registers: tiles of matrix products, and weighted sums of rows."""
 
+import functools
 from typing import Any
 
 from llvmlite import ir
@@ -73,60 +74,37 @@ def _add_products(
         builder.store(total, place, align=4)
 
 
-@intrinsic
-def add_tile(
-    typingctx: Any,
-    totals: Any,
-    at: Any,
-    apart: Any,
-    left: Any,
-    left_at: Any,
-    right_of: Any,
-    below: Any,
-    left_step: Any,
-    right: Any,
-    right_at: Any,
-    right_step: Any,
-    count: Any,
-) -> Any:
-    """Add a product of matrices to a tile of 4 rows of COLUMNS floats, which lie `apart` from each other.
+def _tile(*, anew: bool) -> Any:
+    """An intrinsic: add a product of matrices to a tile of 4 rows of COLUMNS floats, `apart` from each other.
 
-    totals[row, :] += Σ left[row, u] · right[u, :] for u in range(count). The four rows of `left` begin at
-    left_at, + right_of, + below, + both: a window's four places, or rows of a matrix. All are pointers to
-    float32.
+    totals[row, :] += Σ left[row, u] · right[u, :] for u in range(count), or = with `anew`. The four rows of
+    `left` begin at left_at, + right_of, + below, + both: a window's four places, or rows of a matrix. All are
+    pointers to float32.
     """
-    whole = types.int64
-    signature = types.void(totals, whole, whole, left, whole, whole, whole, whole, right, whole, whole, whole)
-    return signature, _generate_tile
+
+    def tile(
+        typingctx: Any,
+        totals: Any,
+        at: Any,
+        apart: Any,
+        left: Any,
+        left_at: Any,
+        right_of: Any,
+        below: Any,
+        left_step: Any,
+        right: Any,
+        right_at: Any,
+        right_step: Any,
+        count: Any,
+    ) -> Any:
+        of_left, of_right = [types.int64] * 4, [types.int64] * 3
+        signature = types.void(totals, types.int64, types.int64, left, *of_left, right, *of_right)
+        return signature, functools.partial(_generate_tile, anew=anew)
+
+    return intrinsic(tile)
 
 
-@intrinsic
-def set_tile(
-    typingctx: Any,
-    totals: Any,
-    at: Any,
-    apart: Any,
-    left: Any,
-    left_at: Any,
-    right_of: Any,
-    below: Any,
-    left_step: Any,
-    right: Any,
-    right_at: Any,
-    right_step: Any,
-    count: Any,
-) -> Any:
-    """The same, the totals taken for 0."""
-    whole = types.int64
-    signature = types.void(totals, whole, whole, left, whole, whole, whole, whole, right, whole, whole, whole)
-    return signature, _generate_new_tile
-
-
-def _generate_new_tile(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-    return _generate_tile(context, builder, signature, values, anew=True)
-
-
-def _generate_tile(context: Any, builder: Any, signature: Any, values: Any, *, anew: bool = False) -> Any:
+def _generate_tile(context: Any, builder: Any, signature: Any, values: Any, *, anew: bool) -> Any:
     totals, at, apart, left, left_at, right_of, below, left_step, right, right_at, right_step, count = values
     vectors = COLUMNS // LANES
     starts = [builder.add(at, builder.mul(apart, INDEX(row))) for row in range(ROWS)]
@@ -143,6 +121,9 @@ def _generate_tile(context: Any, builder: Any, signature: Any, values: Any, *, a
 
     _add_products(builder, places, (INDEX(0), count, INDEX(1)), products, anew=anew)
     return context.get_dummy_value()
+
+
+add_tile, set_tile = _tile(anew=False), _tile(anew=True)
 
 
 @intrinsic
